@@ -1,0 +1,369 @@
+"""`scenes.h5`, the one format that training reads, and the way from a data set's original files to it.
+
+Layout (HDF5), N scenes of S x S pixels, one chunk a scene:
+
+    <modality>    (N, C, S, S)  rgb uint8, depth float32 in metres; attributes `unit`, and per channel `mean` and
+                                `std` over the training scenes, of value / 255 for uint8, else in `unit`
+    label         (N,) int64    position in class_names
+    class_names   strings
+    scene_type, room, split     (N,) strings; split is the official one, "train" or "test"
+    source_index  (N,) int64    position in the original file, from 0
+    attributes                  format, version, source_files, source_bytes, modalities
+
+`ingest` writes it with numpy, h5py and Pillow alone; only `load_scenes` needs torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from semcom.data.source import ModalitySpec, SceneSource
+from semcom.data.splits import SPLITS, class_counts
+from semcom.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+FORMAT = "semcom-scenes"
+VERSION = 1
+
+# A float modality is held in memory as int16 multiples of this, 1 mm for depth: the Kinect's own step is 3 mm at 1 m
+# and grows with the square of the distance (Khoshelham and Elberink, Sensors 2012). int16 reaches 32.767 m.
+FLOAT_STEP = 0.001
+
+_SLAB_SCENES = 64  # scenes converted at a time on loading, which bounds the float copy
+_STRINGS = h5py.string_dtype()
+
+
+# Writing
+
+
+def ingest(
+    reader: str,
+    labeled_mat: Path,
+    splits_mat: Path,
+    path: Path,
+    *,
+    size: int,
+    counts_csv: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
+    """Write `scenes.h5` and the class counts from the original files; print the counts.
+
+    Args:
+        reader: module of `semcom.data` with `open_scenes`, such as "nyud2".
+        size: S, the side of the square images in pixels.
+
+    Returns:
+        `class_counts` of what was written.
+
+    Raises:
+        InputError: the reader is unknown, or as `write_scenes`.
+    """
+    module_name = f"semcom.data.{reader}"
+    if not reader.isidentifier() or importlib.util.find_spec(module_name) is None:
+        raise InputError(f"data.name is {reader!r}, but there is no module {module_name}; correct data.name in the config")
+    module = importlib.import_module(module_name)
+    with module.open_scenes(Path(labeled_mat), Path(splits_mat)) as source:
+        counts = class_counts(source.labels, source.split, source.class_names)
+        print(counts.to_string(index=False))
+        write_scenes(source, path, size=size, progress=progress)
+    with _written_atomically(Path(counts_csv)) as temporary:
+        counts.to_csv(temporary, index=False)
+    return counts
+
+
+def write_scenes(
+    source: SceneSource, path: Path, *, size: int, progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Resize every scene to size x size, check it and write it; scene by scene, in bounded memory.
+
+    Images are resized by Pillow, bilinear with antialiasing; the aspect ratio is not kept. `path` appears only when
+    it is whole, and an older one stays untouched until then.
+
+    Args:
+        progress: called with (scenes done, N) after each scene.
+
+    Raises:
+        InputError: the class counts differ from the published ones (before any pixel is read); depth is not finite,
+            negative, or zero all over; the original file is damaged; the disk is full.
+    """
+    path = Path(path)
+    if size < 1:
+        raise InputError(f"data.image_size is {size}; set it in the config to a positive number of pixels")
+    _check_published_counts(source)
+    n = len(source)
+    pixels = {name: spec.channels * size * size for name, spec in source.modalities.items()}
+    needed = n * sum(count * np.dtype(source.modalities[name].dtype).itemsize for name, count in pixels.items())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise InputError(
+            f"{path}: needs {needed / 1e6:.0f} MB, but {free / 1e6:.0f} MB are free in {path.parent}; make room, or "
+            "choose another results folder or a smaller data.image_size"
+        )
+
+    with _written_atomically(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["version"] = VERSION
+        file.attrs["source_files"] = [original.name for original in source.files]
+        file.attrs["source_bytes"] = [original.stat().st_size for original in source.files]
+        file.attrs["modalities"] = list(source.modalities)
+        file["label"] = np.asarray(source.labels, np.int64)
+        file["source_index"] = np.arange(n, dtype=np.int64)
+        file.create_dataset("class_names", data=list(source.class_names), dtype=_STRINGS)
+        file.create_dataset("scene_type", data=list(source.scene_types), dtype=_STRINGS)
+        file.create_dataset("room", data=list(source.rooms), dtype=_STRINGS)
+        file.create_dataset("split", data=list(source.split), dtype=_STRINGS)
+        images, moments = {}, {}
+        for name, spec in source.modalities.items():
+            shape = (n, spec.channels, size, size)
+            images[name] = file.create_dataset(name, shape, spec.dtype, chunks=(1, *shape[1:]))
+            images[name].attrs["unit"] = spec.unit
+            moments[name] = np.zeros((2, spec.channels))  # sums of x and of x^2 over the training scenes
+        for index in range(n):
+            original = source.read(index)
+            for name, spec in source.modalities.items():
+                _check_values(original[name], name, spec, index, source.files[0])
+                resized = _resize(original[name], size)  # (C, S, S)
+                images[name][index] = resized
+                if source.split[index] == "train":
+                    flat = resized.reshape(spec.channels, -1).astype(np.float64)
+                    moments[name] += flat.sum(axis=1), np.einsum("cp,cp->c", flat, flat)
+            if progress is not None:
+                progress(index + 1, n)
+        count = np.count_nonzero(source.split == "train") * size * size
+        for name, spec in source.modalities.items():
+            mean, square = moments[name] / count
+            full_scale = 255 if spec.dtype == "uint8" else 1
+            images[name].attrs["mean"] = mean / full_scale
+            images[name].attrs["std"] = np.sqrt(np.maximum(square - mean**2, 0)) / full_scale
+
+
+def _check_published_counts(source: SceneSource) -> None:
+    if source.published_counts is None:
+        return
+    files = " and ".join(str(file) for file in source.files)
+    for row in class_counts(source.labels, source.split, source.class_names).itertuples(index=False):
+        name, train, test = row[:3]
+        expected = source.published_counts[name]
+        if (train, test) != tuple(expected):
+            raise InputError(
+                f"{files}: class {name} has {train} training and {test} test scenes, published are {expected[0]} and "
+                f"{expected[1]}; use the original files, which belong together"
+            )
+
+
+def _check_values(image: np.ndarray, name: str, spec: ModalitySpec, index: int, file: Path) -> None:
+    if spec.dtype == "uint8":
+        return
+    low, high = image.min(), image.max()  # either is NaN if any value is
+    if not (np.isfinite(low) and np.isfinite(high)):
+        fault = "NaN or infinite values"
+    elif low < 0:
+        fault = f"negative values (down to {low:g} {spec.unit})"
+    elif high == 0:
+        fault = "only zeros"
+    else:
+        return
+    raise InputError(f"{file}: {name} of scene {index} (from 0) has {fault}; the file is damaged: use the original one")
+
+
+def _resize(image: np.ndarray, size: int) -> np.ndarray:
+    """(H, W) or (H, W, C) -> (C, size, size), each channel by itself."""
+    planes = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
+    resized = np.empty((len(planes), size, size), image.dtype)
+    for plane, out in zip(planes, resized, strict=True):
+        # MATLAB's axis order gives transposed views. Resizing does not mind, and the small result is cheaper to turn.
+        transposed = plane.flags.f_contiguous
+        pillow = Image.fromarray(plane.T if transposed else plane)
+        small = np.asarray(pillow.resize((size, size), Image.Resampling.BILINEAR))
+        out[:] = small.T if transposed else small
+    return resized
+
+
+@contextlib.contextmanager
+def _written_atomically(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` that takes its place on success and is removed on failure."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if _is_disk_full(error):
+            raise InputError(f"{path}: the disk is full; make room in {path.parent} and run again") from error
+        raise
+
+
+def _is_disk_full(error: BaseException | None) -> bool:
+    """HDF5 reports a full disk as an OSError or RuntimeError with the cause in its text."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return True
+        if isinstance(error, OSError | RuntimeError) and os.strerror(errno.ENOSPC) in str(error):
+            return True
+        error = error.__context__
+    return False
+
+
+# Reading
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """All scenes on one device, as integers; every mapping is by modality except `indices`.
+
+    A float image is `(images[m][i].float() * scale[m] - mean[m][:, None, None]) / std[m][:, None, None]`.
+
+    Attributes:
+        images: (N, C, S, S), rgb uint8 as stored, depth int16 in millimetres (clipped at 32.767 m).
+        scale: what one integer step is worth: 1/255 of full scale, or 0.001 m.
+        mean, std: (C,) float32 over the official training scenes, of integer x scale.
+        labels: (N,) int64.
+        indices: "train", "validation" (if there is one), "test" -> sorted (n,) int64 positions.
+    """
+
+    images: dict[str, torch.Tensor]
+    scale: dict[str, float]
+    mean: dict[str, torch.Tensor]
+    std: dict[str, torch.Tensor]
+    labels: torch.LongTensor
+    class_names: tuple[str, ...]
+    indices: dict[str, torch.LongTensor]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def scene_table(path: Path) -> pd.DataFrame:
+    """The scenes of `scenes.h5` without their images: columns scene (from 0), class, scene_type, room, split.
+
+    `split` is the official one. Needs no torch.
+
+    Raises:
+        InputError: as `load_scenes`.
+    """
+    path = Path(path)
+    with _open_ours(path) as file, _damage_reported(path):
+        class_names = file["class_names"].asstr()[:]
+        return pd.DataFrame(
+            {
+                "scene": np.arange(len(file["label"])),
+                "class": class_names[file["label"][:]],
+                **{key: file[key].asstr()[:] for key in ("scene_type", "room", "split")},
+            }
+        )
+
+
+def load_scenes(path: Path, splits: Path | pd.DataFrame, *, device: torch.device | str) -> Scenes:
+    """Read `scenes.h5` whole, as integers.
+
+    Args:
+        splits: `splits.split_table`'s result, or the CSV file of it.
+        device: where every tensor lies.
+
+    Raises:
+        InputError: a file is missing, truncated, of another format or version, or the split belongs to others.
+    """
+    import torch  # not needed to write scenes, and seconds to import
+
+    path = Path(path)
+    images, scale, mean, std = {}, {}, {}, {}
+    with _open_ours(path) as file, _damage_reported(path):
+        labels = file["label"][:]
+        class_names = tuple(file["class_names"].asstr()[:])
+        for name in file.attrs["modalities"]:
+            data = file[name]
+            if data.dtype == np.uint8:
+                values = data[:]
+                scale[name] = 1 / 255
+            else:
+                values = np.empty(data.shape, np.int16)
+                scale[name] = FLOAT_STEP
+                for start in range(0, len(data), _SLAB_SCENES):
+                    steps = np.rint(data[start : start + _SLAB_SCENES] / np.float32(FLOAT_STEP))
+                    values[start : start + _SLAB_SCENES] = steps.clip(0, np.iinfo(np.int16).max)
+            images[name] = torch.from_numpy(values).to(device)
+            mean[name] = torch.from_numpy(data.attrs["mean"].astype(np.float32)).to(device)
+            std[name] = torch.from_numpy(data.attrs["std"].astype(np.float32)).to(device)
+    split = _check_split(splits, path)
+    return Scenes(
+        images=images,
+        scale=scale,
+        mean=mean,
+        std=std,
+        labels=torch.from_numpy(labels).to(device),
+        class_names=class_names,
+        indices={
+            name: torch.from_numpy(np.flatnonzero(split == name)).to(device) for name in SPLITS if (split == name).any()
+        },
+    )
+
+
+@contextlib.contextmanager
+def _open_ours(path: Path) -> Iterator[h5py.File]:
+    remedy = "remove it and ingest the data set again"
+    if not path.is_file():
+        raise InputError(f"{path}: not found; ingest the data set first")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        fault = "truncated" if "truncated" in str(error) else "not an HDF5 file"
+        raise InputError(f"{path}: {fault}; {remedy}") from error
+    with file:
+        if file.attrs.get("format") != FORMAT:
+            raise InputError(f"{path}: attribute format is not {FORMAT!r}, so this is another kind of file; {remedy}")
+        if file.attrs.get("version") != VERSION:
+            raise InputError(
+                f"{path}: attribute version is {file.attrs.get('version')}, this program reads {VERSION}; {remedy}"
+            )
+        yield file
+
+
+@contextlib.contextmanager
+def _damage_reported(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, OSError) as error:
+        raise InputError(
+            f"{path}: damaged ({' '.join(str(error).split())}); remove it and ingest the data set again"
+        ) from error
+
+
+def _check_split(splits: Path | pd.DataFrame, path: Path) -> np.ndarray:
+    """(N,) names of the splits, after checking that the table is of the scenes in `path`."""
+    scenes = scene_table(path)
+    if isinstance(splits, pd.DataFrame):
+        table, where = splits, "the split table"
+    else:
+        where = str(splits)
+        try:
+            table = pd.read_csv(splits, dtype={"room": str}, keep_default_na=False)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{where}: cannot be read ({' '.join(str(error).split())}); make the split again") from error
+    for column in scenes:
+        if column not in table:
+            raise InputError(f"{where}: column {column} is missing; make the split again")
+        if column != "split" and table[column].tolist() != scenes[column].tolist():
+            raise InputError(f"{where}: column {column} does not fit the scenes in {path}; make the split again")
+    split = table["split"].to_numpy(dtype=object)
+    unknown = sorted({str(name) for name in split} - set(SPLITS))
+    if unknown:
+        raise InputError(f"{where}: column split has {unknown[0]!r}, expected one of {', '.join(SPLITS)}")
+    return split

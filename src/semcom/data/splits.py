@@ -1,0 +1,139 @@
+"""Which scenes train, validate and test, and which training scenes keep their label.
+
+Takes labels, room names and the official split; gives tables and indices. No images, no torch.
+"""
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+
+from semcom.errors import InputError
+
+SPLITS = ("train", "validation", "test")
+
+
+def class_counts(labels: np.ndarray, split: np.ndarray, class_names: Sequence[str]) -> pd.DataFrame:
+    """Scenes per class and split.
+
+    Args:
+        labels: (N,) positions in `class_names`.
+        split: (N,) of "train", "validation" or "test".
+
+    Returns:
+        One row a class, in the order of `class_names`: class, train, validation (if there is any), test, total.
+    """
+    labels, split = np.asarray(labels), np.asarray(split)
+    table = pd.DataFrame({"class": list(class_names)})
+    for name in SPLITS:
+        if name != "validation" or (split == name).any():
+            table[name] = np.bincount(labels[split == name], minlength=len(class_names))
+    table["total"] = np.bincount(labels, minlength=len(class_names))
+    return table
+
+
+def split_table(scenes: pd.DataFrame, *, validation_fraction: float, seed: int) -> pd.DataFrame:
+    """Cut a validation set from the official training scenes by whole rooms, class by class.
+
+    Neighbouring scenes show the same room, so a room is never in both training and validation. In each class the
+    rooms whose scenes together come nearest to `validation_fraction` are moved; at least one room stays and at
+    least one goes. A class with one room only stays in training. A room that the official split has in both
+    training and test stays in training: validation must not look like test. A room with scenes of several classes
+    counts, whole, for the class that most of its scenes have. The official test scenes never change.
+
+    Args:
+        scenes: one row a scene, with columns class, room and split ("train" or "test"), as `scenes.scene_table`.
+        validation_fraction: of the training scenes of each class, 0 (no validation) to below 1.
+        seed: decides which rooms, each class independently of the others.
+
+    Returns:
+        A copy of `scenes` in which some rows of column split are "validation".
+
+    Raises:
+        InputError: `validation_fraction` is out of range.
+    """
+    if not 0 <= validation_fraction < 1:
+        raise InputError(
+            f"data.validation_fraction is {validation_fraction}; set it in the config to 0 (none) up to below 1"
+        )
+    table = scenes.copy()
+    if validation_fraction == 0:
+        return table
+    in_train = table["split"] == "train"
+    by_room = table[in_train].groupby("room")["class"]  # sorted by name, so that the order of scenes does not matter
+    sizes = by_room.size()
+    room_class = by_room.agg(lambda classes: classes.mode()[0])
+    shared_with_test = sizes.index.isin(table.loc[~in_train, "room"])
+    chosen: list[str] = []
+    for position, name in enumerate(sorted(table["class"].unique())):
+        own = (room_class == name).to_numpy()
+        rooms_to_cut = np.random.default_rng([seed, position]).permutation(sizes.index[own & ~shared_with_test].to_numpy())
+        picked = _nearest_subset(
+            sizes[rooms_to_cut].tolist(),
+            validation_fraction * int(sizes[own].sum()),
+            whole_allowed=bool((own & shared_with_test).any()),
+        )
+        chosen.extend(rooms_to_cut[picked])
+    table.loc[in_train & table["room"].isin(chosen), "split"] = "validation"
+    return table
+
+
+def _nearest_subset(sizes: list[int], target: float, *, whole_allowed: bool) -> list[int]:
+    """Positions of a non-empty subset whose sum is nearest to `target`; of equals, one of the earliest positions.
+
+    Without `whole_allowed` at least one position is left out; if that is impossible, the subset is empty.
+    """
+    last_added = {0: -1}  # reachable sum -> the position that first reached it
+    for position, size in enumerate(sizes):
+        for reached in sorted(last_added, reverse=True):
+            last_added.setdefault(reached + size, position)
+    sums = set(last_added) - {0}
+    if not whole_allowed:
+        sums.discard(sum(sizes))
+    if not sums:
+        return []
+    rest = min(sums, key=lambda value: (abs(value - target), value))
+    subset = []
+    while rest:
+        subset.append(last_added[rest])
+        rest -= sizes[last_added[rest]]
+    return subset
+
+
+def label_subset(
+    labels: np.ndarray, fraction: float, seed: int, class_names: Sequence[str] | None = None
+) -> np.ndarray:
+    """Which scenes keep their label: stratified, seeded and nested.
+
+    Each class is shuffled once by `seed` and the first round-half-up(fraction x n_c) of its n_c scenes are taken,
+    so that a smaller fraction's scenes are among a larger one's.
+
+    Args:
+        labels: (n,) integer labels of the training scenes.
+        fraction: above 0, up to 1.
+        class_names: to name a class in an error.
+
+    Returns:
+        Sorted positions in `labels`, int64.
+
+    Raises:
+        InputError: `fraction` is out of range, or a class present in `labels` gets no scene.
+    """
+    if not 0 < fraction <= 1:
+        raise InputError(f"label fraction is {fraction}; set it in the config above 0, up to 1")
+    labels = np.asarray(labels)
+    exact = Fraction(str(fraction))  # 0.29 x 50 is 14.499999999999998 in floating point
+    taken = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = math.floor(exact * len(members) + Fraction(1, 2))
+        if count == 0:
+            name = class_names[label] if class_names is not None else label
+            raise InputError(
+                f"class {name}: label fraction {fraction} of its {len(members)} training scenes rounds to none; "
+                f"raise the label fraction to {math.ceil(500 / len(members)) / 1000} or more in the config"
+            )
+        taken.append(np.random.default_rng([seed, int(label)]).permutation(members)[:count])
+    return np.sort(np.concatenate(taken))
