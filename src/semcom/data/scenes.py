@@ -76,7 +76,7 @@ def ingest(
     """
     module_name = f"semcom.data.{reader}"
     if not reader.isidentifier() or importlib.util.find_spec(module_name) is None:
-        raise InputError(f"data.name is {reader!r}, but there is no module {module_name}; correct data.name in the config")
+        raise InputError(f"data.name is {reader!r}, but there is no module {module_name}; correct it in the config")
     module = importlib.import_module(module_name)
     with module.open_scenes(Path(labeled_mat), Path(splits_mat)) as source:
         counts = class_counts(source.labels, source.split, source.class_names)
@@ -140,7 +140,8 @@ def write_scenes(
             for name, spec in source.modalities.items():
                 _check_values(original[name], name, spec, index, source.files[0])
                 resized = _resize(original[name], size)  # (C, S, S)
-                images[name][index] = resized
+                # A scene is one whole chunk: hand it over as it is, past HDF5's conversion and chunk cache.
+                images[name].id.write_direct_chunk((index, 0, 0, 0), resized)
                 if source.split[index] == "train":
                     flat = resized.reshape(spec.channels, -1).astype(np.float64)
                     moments[name] += flat.sum(axis=1), np.einsum("cp,cp->c", flat, flat)
@@ -356,7 +357,8 @@ def _check_split(splits: Path | pd.DataFrame, path: Path) -> np.ndarray:
         try:
             table = pd.read_csv(splits, dtype={"room": str}, keep_default_na=False)
         except (OSError, ValueError) as error:
-            raise InputError(f"{where}: cannot be read ({' '.join(str(error).split())}); make the split again") from error
+            reason = " ".join(str(error).split())
+            raise InputError(f"{where}: cannot be read ({reason}); make the split again") from error
     for column in scenes:
         if column not in table:
             raise InputError(f"{where}: column {column} is missing; make the split again")

@@ -69,13 +69,14 @@ def split_table(scenes: pd.DataFrame, *, validation_fraction: float, seed: int) 
     chosen: list[str] = []
     for position, name in enumerate(sorted(table["class"].unique())):
         own = (room_class == name).to_numpy()
-        rooms_to_cut = np.random.default_rng([seed, position]).permutation(sizes.index[own & ~shared_with_test].to_numpy())
+        candidates = sizes.index[own & ~shared_with_test].to_numpy(dtype=object)
+        candidates = np.random.default_rng([seed, position]).permutation(candidates)
         picked = _nearest_subset(
-            sizes[rooms_to_cut].tolist(),
+            sizes[candidates].tolist(),
             validation_fraction * int(sizes[own].sum()),
             whole_allowed=bool((own & shared_with_test).any()),
         )
-        chosen.extend(rooms_to_cut[picked])
+        chosen.extend(candidates[picked])
     table.loc[in_train & table["room"].isin(chosen), "split"] = "validation"
     return table
 
