@@ -227,29 +227,52 @@ def _is_disk_full(error: BaseException | None) -> bool:
 
 
 @dataclass(frozen=True)
-class Scenes:
-    """All scenes on one device, as integers; every mapping is by modality except `indices`.
-
-    A float image is `(images[m][i].float() * scale[m] - mean[m][:, None, None]) / std[m][:, None, None]`.
+class Modality:
+    """What the stored integers of one modality mean: a value in `unit` is integer x scale.
 
     Attributes:
-        images: (N, C, S, S), rgb uint8 as stored, depth int16 in millimetres (clipped at 32.767 m).
-        scale: what one integer step is worth: 1/255 of full scale, or 0.001 m.
-        mean, std: (C,) float32 over the official training scenes, of integer x scale.
-        labels: (N,) int64.
-        indices: "train", "validation" (if there is one), "test" -> sorted (n,) int64 positions.
+        unit: "m" for depth; "intensity" for rgb, whose full scale is 1.
+        scale: 0.001 for depth, 1/255 for rgb.
+        mean, std: per channel, of the values of the official training scenes.
+    """
+
+    unit: str
+    scale: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @property
+    def channels(self) -> int:
+        return len(self.mean)
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """All scenes on one device, as integers.
+
+    Attributes:
+        images: modality to (N, C, S, S), rgb uint8 as stored, depth int16 in millimetres, clipped at 32.767 m.
+        modalities: modality to what its integers mean.
+        labels: (N,) int64, positions in `class_names`.
+        indices: "train", "validation" (if there is one), "test" to sorted (n,) int64 positions.
     """
 
     images: dict[str, torch.Tensor]
-    scale: dict[str, float]
-    mean: dict[str, torch.Tensor]
-    std: dict[str, torch.Tensor]
+    modalities: dict[str, Modality]
     labels: torch.LongTensor
     class_names: tuple[str, ...]
     indices: dict[str, torch.LongTensor]
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def device(self) -> torch.device:
+        return self.labels.device
+
+    def batch(self, indices: torch.LongTensor) -> dict[str, torch.Tensor]:
+        """Modality to (B, C, S, S) integers of the scenes at `indices`, (B,) on the same device."""
+        return {name: images[indices] for name, images in self.images.items()}
 
 
 def scene_table(path: Path) -> pd.DataFrame:
@@ -285,30 +308,26 @@ def load_scenes(path: Path, splits: Path | pd.DataFrame, *, device: torch.device
     import torch  # not needed to write scenes, and seconds to import
 
     path = Path(path)
-    images, scale, mean, std = {}, {}, {}, {}
+    images, modalities = {}, {}
     with _open_ours(path) as file, _damage_reported(path):
         labels = file["label"][:]
         class_names = tuple(file["class_names"].asstr()[:])
         for name in file.attrs["modalities"]:
             data = file[name]
             if data.dtype == np.uint8:
-                values = data[:]
-                scale[name] = 1 / 255
+                values, scale = data[:], 1 / 255
             else:
-                values = np.empty(data.shape, np.int16)
-                scale[name] = FLOAT_STEP
+                values, scale = np.empty(data.shape, np.int16), FLOAT_STEP
                 for start in range(0, len(data), _SLAB_SCENES):
                     steps = np.rint(data[start : start + _SLAB_SCENES] / np.float32(FLOAT_STEP))
                     values[start : start + _SLAB_SCENES] = steps.clip(0, np.iinfo(np.int16).max)
             images[name] = torch.from_numpy(values).to(device)
-            mean[name] = torch.from_numpy(data.attrs["mean"].astype(np.float32)).to(device)
-            std[name] = torch.from_numpy(data.attrs["std"].astype(np.float32)).to(device)
+            mean, std = (tuple(data.attrs[key].tolist()) for key in ("mean", "std"))
+            modalities[name] = Modality(unit=data.attrs["unit"], scale=scale, mean=mean, std=std)
     split = _check_split(splits, path)
     return Scenes(
         images=images,
-        scale=scale,
-        mean=mean,
-        std=std,
+        modalities=modalities,
         labels=torch.from_numpy(labels).to(device),
         class_names=class_names,
         indices={
