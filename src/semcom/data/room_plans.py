@@ -1,0 +1,580 @@
+"""Furnished rooms by scene type: which pieces stand where, and what the shell is made of.
+
+A plan is a function of a `Plan` under construction. Its rooms share most of their furniture with other types
+(chairs, tables, shelves, plants, lamps, pictures), as real ones do.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from semcom.data import furniture as f
+from semcom.data.furniture import Piece, Style, hsv
+from semcom.data.raycast import Solid
+from semcom.data.textures import Material
+
+WALL_YAW = (0.0, np.pi / 2, np.pi, 3 * np.pi / 2)
+
+
+class Plan:
+    """A room under construction: its shell, the solids so far, and what a photographer would look at."""
+
+    def __init__(self, rng: np.random.Generator, width: tuple, depth: tuple, height: tuple = (2.4, 2.9)) -> None:
+        self.rng = rng
+        self.style = Style(rng)
+        self.size = (rng.uniform(*width), rng.uniform(*depth), rng.uniform(*height))
+        self.solids: list[Solid] = []
+        self.subjects: list[tuple[np.ndarray, float]] = []  # where to look, and how gladly
+        self.windows: list[np.ndarray] = []
+        self._taken: list[np.ndarray] = []
+        wall = self._wall()
+        walls = [wall if rng.random() < 0.85 else self._wall() for _ in range(4)]
+        self.shell = [*walls, self._floor(), Material("plain", hsv(0.12, 0.05 * rng.random(), rng.uniform(0.55, 0.85)))]
+
+    def _wall(self) -> Material:
+        rng, s = self.rng, self.style
+        colour = hsv(rng.random(), rng.uniform(0, 0.35), rng.uniform(0.3, 0.8))
+        kind = rng.choice(["plain", "plain", "plain", "plain", "stripes", "blotches", "brick"])
+        if kind == "stripes":
+            return Material("stripes", colour, tuple(0.85 * c for c in colour), scale=rng.uniform(0.1, 0.3))
+        if kind == "blotches":
+            return Material("blotches", colour, tuple(0.8 * c for c in colour), scale=rng.uniform(0.1, 0.3), seed=s.seed())
+        if kind == "brick":
+            return Material("brick", hsv(0.04, rng.uniform(0, 0.6), rng.uniform(0.3, 0.6)), (0.5, 0.5, 0.48), scale=0.075)
+        return Material("plain", colour, seed=s.seed())
+
+    def _floor(self) -> Material:
+        rng, s = self.rng, self.style
+        kind = rng.choice(["planks", "fabric", "tiles", "plain"], p=[0.4, 0.3, 0.2, 0.1])
+        if kind == "planks":
+            timber = s.timber()
+            return Material("planks", timber.a, timber.b, scale=rng.uniform(0.07, 0.15), gloss=0.15, seed=s.seed())
+        if kind == "tiles":
+            return self.tiling((0.2, 0.5))
+        return Material(str(kind), s.colour(0.4), scale=0.5, seed=s.seed())
+
+    def tiling(self, side: tuple[float, float]) -> Material:
+        rng = self.rng
+        colour = hsv(rng.random(), rng.uniform(0, 0.35), rng.uniform(0.2, 0.85))
+        grout = (0.55, 0.55, 0.52) if rng.random() < 0.6 else tuple(0.5 * c for c in colour)
+        return Material("tiles", colour, grout, scale=rng.uniform(*side), gloss=0.3, seed=self.style.seed())
+
+    def tile_walls(self, side: tuple[float, float], chance: float) -> None:
+        if self.rng.random() < chance:
+            self.shell[:4] = [self.tiling(side)] * 4
+
+    def chance(self, probability: float) -> bool:
+        return self.rng.random() < probability
+
+    def put(
+        self, piece: Piece, x: float, y: float, yaw: float = 0.0, z: float = 0.0, want: float = 1.0, force: bool = False
+    ) -> bool:
+        """Put a piece at (x, y); refused (False) if it leaves the room or meets another, unless forced."""
+        placed = Piece().put(piece, x, y, z, yaw)
+        low, high = placed.bounds()
+        slack = 0.02
+        if not force:
+            if (low[:2] < -slack).any() or (high > np.array(self.size) + slack).any():
+                return False
+            for other in self._taken:
+                if (low < other[1] - slack).all() and (high > other[0] + slack).all():
+                    return False
+        self._taken.append(np.array([low, high]))
+        self.solids += placed.solids
+        if want > 0:
+            self.subjects.append(((low + high) / 2, want))
+        return True
+
+    def wall_place(self, wall: int, along: float) -> tuple[float, float, float]:
+        """(x, y, yaw) of the point `along` metres on a wall, seen from its left end when facing the room."""
+        w, d, _ = self.size
+        return ((along, 0.0), (w, along), (w - along, d), (0.0, d - along))[wall] + (WALL_YAW[wall],)
+
+    def wall_length(self, wall: int) -> float:
+        return self.size[wall % 2]
+
+    def against(self, piece: Piece, wall: int | None = None, want: float = 1.0, gap: float = 0.0, tries: int = 10) -> bool:
+        """Stand or hang a piece against a wall where it fits; False if it does not."""
+        low, high = piece.bounds()
+        for _ in range(tries):
+            k = int(self.rng.integers(4)) if wall is None else wall
+            room = self.wall_length(k) - (high[0] - low[0])
+            if room < 0:
+                continue
+            along = -low[0] + room * self.rng.random()
+            x, y, yaw = self.wall_place(k, along)
+            if self.put(piece, x - gap * np.sin(yaw), y + gap * np.cos(yaw), yaw, want=want):
+                return True
+        return False
+
+    def amid(self, piece: Piece, want: float = 1.0, tries: int = 10, turn: bool = True) -> bool:
+        """Stand a piece somewhere on the floor."""
+        for _ in range(tries):
+            x, y = self.rng.uniform(0.2, 0.8) * self.size[0], self.rng.uniform(0.2, 0.8) * self.size[1]
+            if self.put(piece, x, y, self.rng.uniform(0, 2 * np.pi) if turn else WALL_YAW[self.rng.integers(4)], want=want):
+                return True
+        return False
+
+    def hang(self, x: float, y: float, drop: float) -> None:
+        self.put(f.pendant(self.style, x, y, self.size[2], drop), 0, 0, want=0, force=True)
+
+    def windows_and_doors(self, windows: float = 1.2) -> None:
+        for _ in range(self.rng.poisson(windows)):
+            k = int(self.rng.integers(4))
+            x, y, yaw = self.wall_place(k, self.wall_length(k) * self.rng.uniform(0.2, 0.8))
+            if self.put(f.window(self.style), x, y, yaw, want=0.15):
+                self.windows.append(np.array([x - 0.5 * np.sin(yaw), y + 0.5 * np.cos(yaw), 1.6]))
+        if self.chance(0.7):
+            self.against(f.door(self.style), want=0.15)
+
+    def clutter(self, amount: float = 1.0) -> None:
+        """What may stand in any room."""
+        s = self.style
+        shared: tuple[tuple[float, Callable[[], Piece]], ...] = (
+            (0.6, lambda: f.picture(s)),
+            (0.4, lambda: f.picture(s)),
+            (0.3, lambda: f.plant(s)),
+            (0.25, lambda: f.floor_lamp(s)),
+            (0.35, lambda: f.bin_(s)),
+            (0.35, lambda: f.boxes(s)),
+            (0.3, lambda: f.radiator(s)),
+            (0.25, lambda: f.chair(s)),
+            (0.2, lambda: f.bookshelf(s, self.rng.uniform(0.6, 1.0), self.rng.uniform(0.9, 2.0), fullness=0.6)),
+            (0.15, lambda: f.pinboard(s)),
+            (0.12, lambda: f.tv_stand(s)),
+            (0.12, lambda: f.dresser(s)),
+            (0.1, lambda: f.table(s, 1.0, 0.6, 0.74)),
+        )
+        for probability, make in shared:
+            if self.chance(probability * amount):
+                self.against(make(), want=0.3)
+
+    def table_with_chairs(self, x: float, y: float, width: float, depth: float, yaw: float, office: bool = False) -> bool:
+        s, rng = self.style, self.rng
+        round_top = abs(width - depth) < 0.35 and self.chance(0.6)
+        group = Piece().put(f.table(s, width, depth, rng.uniform(0.72, 0.77), round_top), 0, -depth / 2)
+        for side in (1, -1):
+            count = max(1, int(width / 0.62))
+            for k in range(count):
+                if self.chance(0.88):
+                    at = (k + 0.5) / count * width - width / 2
+                    turn = (0.0 if side < 0 else np.pi) + rng.normal(0, 0.15)
+                    pull = depth / 2 + rng.uniform(0.05, 0.35)
+                    group.put(f.chair(s, office), at, side * pull, 0, turn)
+            if self.chance(0.5) and not round_top:
+                turn = side * np.pi / 2 + rng.normal(0, 0.1)
+                group.put(f.chair(s, office), side * (width / 2 + rng.uniform(0.1, 0.3)), 0, 0, turn)
+        for _ in range(rng.integers(0, 4)):
+            group.put(f.trinket(s), rng.uniform(-0.35, 0.35) * width, rng.uniform(-0.3, 0.3) * depth, 0.76)
+        return self.put(group, x, y, yaw, want=3)
+
+
+def bedroom(rng: np.random.Generator) -> Plan:
+    r = Plan(rng, (2.8, 4.8), (3.0, 5.0))
+    s = r.style
+    r.against(f.bed(s), int(rng.integers(4)), want=4, tries=20)
+    for _ in range(2):
+        if r.chance(0.7):
+            r.against(f.nightstand(s), want=1)
+    r.windows_and_doors()
+    for probability, make in ((0.6, f.wardrobe), (0.5, f.dresser)):
+        if r.chance(probability):
+            r.against(make(s))
+    if r.chance(0.2):
+        r.against(f.desk(s, computer=r.chance(0.5), width=1.1), want=0.8)
+    if r.chance(0.35):
+        r.amid(f.rug(s, rng.uniform(1.2, 2.2), rng.uniform(1.0, 1.6)), want=0)
+    r.clutter(0.8)
+    return r
+
+
+def kitchen(rng: np.random.Generator, office: bool = False) -> Plan:
+    r = Plan(rng, (2.3, 4.2), (2.6, 4.6))
+    s = r.style
+    if r.chance(0.25):
+        r.tile_walls((0.1, 0.2), 1.0)
+    first = int(rng.integers(4))
+    walls = [first] if office or r.chance(0.3) else [first, (first + int(rng.choice([1, 2, 3]))) % 4]
+    for n, k in enumerate(walls):
+        length = r.wall_length(k) * rng.uniform(0.55, 0.95) - (0.65 if n else 0.0)
+        if length < 0.8:
+            continue
+        if r.chance(0.75) and n == 0 or office:
+            r.against(f.fridge(s), k, want=1.5)
+        for width in (length, 0.75 * length, 0.5 * length):
+            piece = f.counter(s, width, sink=n == 0 or r.chance(0.3), cooker=not office and (n == 0 or r.chance(0.3)))
+            if r.against(piece, k, want=4):
+                break
+        for _ in range(2):
+            if r.chance(0.8):
+                r.against(f.overhead(s, rng.uniform(0.6, max(0.7, 0.6 * length))), k, want=1)
+        if r.chance(0.35):
+            r.against(f.hood(s), k, want=0.5)
+    if r.chance(0.3):
+        r.table_with_chairs(r.size[0] / 2, r.size[1] / 2, rng.uniform(0.8, 1.2), 0.75, rng.uniform(0, 3))
+    if r.chance(0.15):
+        r.amid(f.counter(s, rng.uniform(1.0, 1.5), False, False), want=1, turn=False)
+    r.windows_and_doors(0.9)
+    r.clutter(0.5)
+    return r
+
+
+def living_room(rng: np.random.Generator, lounge: bool = False) -> Plan:
+    r = Plan(rng, (3.4, 6.0), (3.4, 6.5))
+    s = r.style
+    x, y, yaw = rng.uniform(0.4, 0.6) * r.size[0], rng.uniform(0.4, 0.6) * r.size[1], WALL_YAW[rng.integers(4)]
+    if r.chance(0.5):
+        r.put(f.rug(s, rng.uniform(1.8, 2.6), rng.uniform(1.4, 2.0)), x, y, yaw, want=0)
+    if r.chance(0.75):
+        r.put(f.coffee_table(s), x, y, yaw, want=1.5)
+    for k in range(int(rng.integers(1, 3)) + lounge):
+        seats = int(rng.integers(2, 4))
+        if r.chance(0.5) or not r.against(f.sofa(s, seats), want=3):
+            turn = yaw + k * np.pi / 2
+            away = rng.uniform(1.0, 1.5)
+            r.put(f.sofa(s, seats), x + away * 1.4 * np.sin(turn), y - away * 1.4 * np.cos(turn), turn, want=3)
+    if r.chance(0.5):
+        r.against(f.sofa(s, 1), want=1)
+    if r.chance(0.6):
+        r.against(f.tv_stand(s), want=2)
+    if r.chance(0.35):
+        r.against(f.bookshelf(s, rng.uniform(0.8, 1.8), rng.uniform(1.0, 2.2)), want=0.7)
+    if r.chance(0.2):
+        r.table_with_chairs(rng.uniform(0.2, 0.8) * r.size[0], rng.uniform(0.2, 0.8) * r.size[1], 1.2, 0.8, yaw)
+    r.windows_and_doors(1.4)
+    r.clutter(1.0)
+    return r
+
+
+def bathroom(rng: np.random.Generator) -> Plan:
+    r = Plan(rng, (1.8, 3.0), (2.0, 3.4))
+    s = r.style
+    r.tile_walls((0.1, 0.3), 0.55)
+    if r.chance(0.6):
+        r.shell[4] = r.tiling((0.1, 0.35))
+    pieces = [(0.85, f.bathtub, 2.0), (0.9, f.toilet, 3.0), (0.95, f.washbasin, 3.0), (0.5, f.towel, 0.6)]
+    for probability, make, want in pieces:
+        if r.chance(probability):
+            r.against(make(s), want=want, tries=25)
+    r.windows_and_doors(0.5)
+    if r.chance(0.25):
+        r.against(f.washing_machine(s), want=0.5)
+    if r.chance(0.4):
+        r.amid(f.rug(s, 0.8, 0.5), want=0)
+    r.clutter(0.35)
+    return r
+
+
+def dining_room(rng: np.random.Generator) -> Plan:
+    r = Plan(rng, (3.0, 5.2), (3.2, 5.5))
+    s = r.style
+    width, depth = rng.uniform(1.1, 2.1), rng.uniform(0.85, 1.15)
+    x, y, yaw = r.size[0] * rng.uniform(0.42, 0.58), r.size[1] * rng.uniform(0.42, 0.58), rng.choice([0, np.pi / 2])
+    if r.chance(0.35):
+        r.put(f.rug(s, width + 1.2, depth + 1.2), x, y, yaw, want=0)
+    if not r.table_with_chairs(x, y, width, depth, yaw):
+        r.table_with_chairs(r.size[0] / 2, r.size[1] / 2, 1.1, 0.85, yaw)
+    if r.chance(0.6):
+        r.hang(x, y, rng.uniform(0.6, 1.0))
+    for probability, make in ((0.5, f.dresser), (0.3, f.wardrobe)):
+        if r.chance(probability):
+            r.against(make(s), want=0.7)
+    if r.chance(0.15):
+        r.against(f.sofa(s, 2), want=0.6)
+    r.windows_and_doors(1.4)
+    r.clutter(0.9)
+    return r
+
+
+def _desk_place(r: Plan, computer: bool, office_chair: bool, clutter: int, want: float = 3.0) -> bool:
+    s, rng = r.style, r.rng
+    group = f.desk(s, computer, rng.uniform(1.1, 1.7), clutter)
+    group.put(f.chair(s, office_chair), rng.uniform(-0.25, 0.25), rng.uniform(0.9, 1.2), 0, np.pi + rng.normal(0, 0.4))
+    return r.against(group, want=want)
+
+
+def office(rng: np.random.Generator) -> Plan:
+    r = Plan(rng, (3.0, 6.0), (3.0, 6.0))
+    s = r.style
+    for _ in range(int(rng.integers(1, 5))):
+        _desk_place(r, computer=r.chance(0.85), office_chair=r.chance(0.9), clutter=int(rng.integers(2, 7)))
+    if r.chance(0.3):
+        screen = Material("fabric", s.colour(0.3), scale=0.5, seed=s.seed())
+        r.amid(Piece().box((-0.9, 0.9), (-0.03, 0.03), (0, rng.uniform(1.2, 1.6)), screen), want=0, turn=False)
+    shelves = lambda s: f.bookshelf(s, rng.uniform(0.8, 1.2), rng.uniform(1.2, 2.2), fullness=0.7)  # noqa: E731
+    for probability, make in ((0.7, f.filing_cabinet), (0.4, f.filing_cabinet), (0.6, shelves)):
+        if r.chance(probability):
+            r.against(make(s), want=0.8)
+    if r.chance(0.35):
+        r.against(f.writing_board(s, rng.uniform(1.0, 2.0), dark=False), want=0.7)
+    r.windows_and_doors(1.2)
+    r.clutter(0.8)
+    return r
+
+
+def home_office(rng: np.random.Generator) -> Plan:
+    r = Plan(rng, (2.3, 3.6), (2.4, 3.8), (2.3, 2.6))
+    s = r.style
+    _desk_place(r, computer=r.chance(0.9), office_chair=r.chance(0.6), clutter=int(rng.integers(2, 6)))
+    for probability in (0.8, 0.3):
+        if r.chance(probability):
+            r.against(f.bookshelf(s, rng.uniform(0.7, 1.4), rng.uniform(1.2, 2.2)), want=1)
+    if r.chance(0.3):
+        r.against(f.sofa(s, int(rng.integers(1, 3))), want=0.8)
+    if r.chance(0.5):
+        r.amid(f.rug(s, rng.uniform(1.0, 1.8), rng.uniform(0.9, 1.3)), want=0)
+    r.windows_and_doors(1.2)
+    r.clutter(1.1)
+    return r
+
+
+def _rows(r: Plan, make: Callable[[], Piece], across: float, along: float, front: float, want: float) -> None:
+    """Rows of pieces facing the wall y = 0, the first `front` metres from it."""
+    w, d, _ = r.size
+    margin = r.rng.uniform(0.7, 1.1)
+    for y in np.arange(front, d - 1.6, along):
+        for x in np.arange(margin, w - margin + 0.1, across):
+            if r.chance(0.93):
+                r.put(make(), x + r.rng.normal(0, 0.04), y + r.rng.normal(0, 0.04), r.rng.normal(0, 0.03), want=want)
+
+
+def classroom(rng: np.random.Generator) -> Plan:
+    r = Plan(rng, (5.0, 8.0), (6.0, 9.0), (2.6, 3.3))
+    s = r.style
+    dark = r.chance(0.5)
+    x, y, yaw = r.wall_place(0, r.size[0] / 2)
+    r.put(f.writing_board(s, rng.uniform(2.2, min(4.5, r.size[0] - 1.0)), dark), x, y, yaw, want=5)
+    if r.chance(0.5):
+        r.put(f.desk(s, computer=r.chance(0.3)), r.size[0] * rng.uniform(0.25, 0.75), 1.0, 0.0, want=0.5)
+    r.windows_and_doors(2.5)
+    kind = rng.integers(3)
+    if kind == 0:  # chairs only, as in a lecture room
+        facing = lambda: Piece().put(f.chair(s), yaw=np.pi)  # noqa: E731
+        _rows(r, facing, rng.uniform(0.6, 0.75), rng.uniform(0.9, 1.1), 2.4, want=0.3)
+    else:
+        _rows(r, lambda: f.student_desk(s), rng.uniform(1.3, 1.6), rng.uniform(1.35, 1.6), 2.4, want=0.4)
+    r.clutter(0.5)
+    return r
+
+
+def bookstore(rng: np.random.Generator) -> Plan:
+    r = Plan(rng, (4.0, 8.0), (5.0, 9.0), (2.6, 3.4))
+    s = r.style
+    height = rng.uniform(1.7, 2.4)
+    if r.chance(0.75):
+        gap = rng.uniform(1.3, 1.9)
+        for x in np.arange(0.9, r.size[0] - 0.6, gap + 0.6):
+            for y in np.arange(1.2, r.size[1] - 1.4, rng.uniform(1.6, 2.2)):
+                for yaw in (np.pi / 2, -np.pi / 2):  # back to back
+                    r.put(f.bookshelf(s, 1.4, height * rng.uniform(0.7, 1.0), 0.3, 0.97), x + 0.3, y, yaw, want=1)
+    for _ in range(int(rng.integers(4, 9))):
+        r.against(f.bookshelf(s, rng.uniform(1.0, 2.0), height, 0.3, 0.97), want=1.5)
+    for _ in range(int(rng.integers(1, 4))):
+        r.amid(f.display_table(s), want=1, turn=False)
+    r.windows_and_doors(0.7)
+    r.clutter(0.6)
+    return r
+
+
+# ---- scene types that count as `others`
+
+
+def playroom(rng: np.random.Generator) -> Plan:
+    r = Plan(rng, (3.0, 5.0), (3.0, 5.5))
+    s = r.style
+    mat = Material("checks", s.colour(0.9), s.colour(0.9), scale=0.35)
+    r.put(Piece().box((-1.2, 1.2), (-1.0, 1.0), (0, 0.02), mat), r.size[0] / 2, r.size[1] / 2, want=0)
+    for _ in range(4):
+        r.amid(f.toys(s), want=2)
+    low = f.goods_rack(s, rng.uniform(1.0, 1.8), 0.95)
+    r.against(low, want=1)
+    small = Piece().put(f.table(s, 0.8, 0.55, 0.45)).box((-0.1, 0.2), (0.75, 1.0), (0, 0.28), s.paint(0.9))
+    r.amid(small, want=1)
+    if r.chance(0.4):
+        r.against(f.sofa(s, 2), want=0.5)
+    r.windows_and_doors()
+    r.clutter(0.8)
+    return r
+
+
+def furniture_store(rng: np.random.Generator) -> Plan:
+    r = Plan(rng, (6.0, 9.0), (6.0, 9.0), (2.8, 3.6))
+    s = r.style
+    makers = (
+        lambda: f.sofa(s, int(rng.integers(1, 4))), lambda: f.bed(s), lambda: f.dresser(s), lambda: f.wardrobe(s),
+        lambda: f.coffee_table(s), lambda: f.table(s, 1.5, 0.9, 0.75), lambda: f.chair(s), lambda: f.floor_lamp(s),
+        lambda: f.nightstand(s),
+    )  # fmt: skip
+    for _ in range(18):
+        r.style.cloth, r.style.wood = s.textile(), s.timber()
+        r.amid(makers[rng.integers(len(makers))](), want=1)
+    for _ in range(5):
+        r.against(makers[rng.integers(len(makers))](), want=1)
+    r.clutter(1.0)
+    return r
+
+
+def reception_room(rng: np.random.Generator) -> Plan:
+    r = Plan(rng, (3.5, 6.0), (3.5, 6.0))
+    s = r.style
+    r.against(f.reception_desk(s), want=3, gap=0.4)
+    for _ in range(int(rng.integers(1, 4))):
+        r.against(f.sofa(s, int(rng.integers(1, 3))), want=1)
+    if r.chance(0.5):
+        r.amid(f.coffee_table(s), want=0.5)
+    for _ in range(2):
+        r.against(f.plant(s), want=0.5)
+    r.windows_and_doors()
+    r.clutter(0.8)
+    return r
+
+
+def conference_room(rng: np.random.Generator) -> Plan:
+    r = Plan(rng, (3.8, 5.5), (4.5, 7.0))
+    s = r.style
+    x, y = r.size[0] / 2, r.size[1] / 2
+    r.table_with_chairs(x, y, r.size[1] * rng.uniform(0.45, 0.6), rng.uniform(1.1, 1.4), np.pi / 2, office=True)
+    if r.chance(0.7):
+        r.against(f.writing_board(s, rng.uniform(1.5, 2.5), dark=False), want=1)
+    r.windows_and_doors()
+    r.clutter(0.6)
+    return r
+
+
+def foyer(rng: np.random.Generator) -> Plan:
+    r = Plan(rng, (2.4, 4.0), (3.0, 5.5), (2.5, 3.4))
+    s = r.style
+    if r.chance(0.7):
+        r.against(f.stairs(s), want=3)
+    for make, probability in ((f.coat_rack, 0.7), (f.bench, 0.6), (f.door, 0.9), (f.door, 0.6), (f.plant, 0.5)):
+        if r.chance(probability):
+            r.against(make(s), want=1)
+    if r.chance(0.5):
+        r.amid(f.rug(s, 1.0, 1.8), want=0)
+    r.clutter(0.6)
+    return r
+
+
+def laundry_room(rng: np.random.Generator) -> Plan:
+    r = Plan(rng, (2.0, 3.2), (2.2, 3.6))
+    s = r.style
+    wall = int(rng.integers(4))
+    for _ in range(int(rng.integers(2, 4))):
+        r.against(f.washing_machine(s), wall, want=3)
+    r.against(f.overhead(s, 1.2), wall, want=1)
+    if r.chance(0.5):
+        r.against(f.counter(s, 1.2, True, False), want=1)
+    for _ in range(2):
+        r.against(f.bin_(s), want=0.5)
+    r.clutter(0.9)
+    return r
+
+
+def computer_lab(rng: np.random.Generator) -> Plan:
+    r = Plan(rng, (5.0, 8.0), (5.0, 8.0))
+    s = r.style
+
+    def place() -> Piece:
+        return f.desk(s, True, 1.2, 1).put(f.chair(s, True), 0.0, 1.0, 0, np.pi + rng.normal(0, 0.3))
+
+    _rows(r, place, 1.3, 1.7, 1.0, want=1)
+    r.windows_and_doors()
+    r.clutter(0.5)
+    return r
+
+
+def cafe(rng: np.random.Generator) -> Plan:
+    r = Plan(rng, (4.5, 7.0), (4.5, 7.5), (2.6, 3.4))
+    s = r.style
+    for _ in range(6):
+        r.table_with_chairs(
+            rng.uniform(0.2, 0.8) * r.size[0], rng.uniform(0.2, 0.8) * r.size[1], 0.7, 0.7, rng.uniform(0, 3)
+        )  # fmt: skip
+    r.against(f.reception_desk(s), want=1, gap=0.5)
+    for _ in range(3):
+        r.hang(rng.uniform(0.2, 0.8) * r.size[0], rng.uniform(0.2, 0.8) * r.size[1], rng.uniform(0.5, 0.9))
+    r.windows_and_doors(2)
+    r.clutter(0.6)
+    return r
+
+
+def excercise_room(rng: np.random.Generator) -> Plan:
+    r = Plan(rng, (3.0, 5.0), (3.0, 5.5))
+    s = r.style
+    for make in (f.treadmill, f.weights, f.treadmill, f.bench):
+        if r.chance(0.8):
+            r.against(make(s), want=2)
+    r.amid(f.rug(s, 0.6, 1.7), want=0)
+    r.windows_and_doors()
+    r.clutter(0.7)
+    return r
+
+
+def home_storage(rng: np.random.Generator) -> Plan:
+    r = Plan(rng, (2.2, 4.0), (2.4, 4.5))
+    s = r.style
+    for _ in range(3):
+        r.against(f.goods_rack(s, rng.uniform(0.9, 1.6), rng.uniform(1.4, 2.0)), want=2)
+    for _ in range(8):
+        r.against(f.boxes(s), want=1)
+    r.clutter(0.8)
+    return r
+
+
+def printer_room(rng: np.random.Generator) -> Plan:
+    r = Plan(rng, (2.4, 4.0), (2.4, 4.0))
+    s = r.style
+    for make, probability in ((f.copier, 1.0), (f.copier, 0.5), (f.filing_cabinet, 0.7), (f.pinboard, 0.6)):
+        if r.chance(probability):
+            r.against(make(s), want=2)
+    r.against(f.goods_rack(s, 1.0, 1.8), want=1)
+    r.windows_and_doors(0.6)
+    r.clutter(0.8)
+    return r
+
+
+PLANS: dict[str, Callable[[np.random.Generator], Plan]] = {
+    "bedroom": bedroom,
+    "kitchen": kitchen,
+    "living_room": living_room,
+    "bathroom": bathroom,
+    "dining_room": dining_room,
+    "office": office,
+    "home_office": home_office,
+    "classroom": classroom,
+    "bookstore": bookstore,
+    "playroom": playroom,
+    "furniture_store": furniture_store,
+    "study": home_office,
+    "reception_room": reception_room,
+    "office_kitchen": lambda rng: kitchen(rng, office=True),
+    "basement": home_storage,
+    "computer_lab": computer_lab,
+    "cafe": cafe,
+    "conference_room": conference_room,
+    "home_storage": home_storage,
+    "student_lounge": lambda rng: living_room(rng, lounge=True),
+    "foyer": foyer,
+    "excercise_room": excercise_room,
+    "laundry_room": laundry_room,
+    "printer_room": printer_room,
+}
+
+# Scenes of each rendered type among `others` in NYU Depth V2; study_room, dinette and indoor_balcony are left out.
+OTHERS_PUBLISHED = {
+    "playroom": 31,
+    "furniture_store": 27,
+    "study": 25,
+    "reception_room": 17,
+    "office_kitchen": 10,
+    "basement": 7,
+    "computer_lab": 6,
+    "cafe": 5,
+    "conference_room": 5,
+    "home_storage": 5,
+    "student_lounge": 5,
+    "foyer": 4,
+    "excercise_room": 3,
+    "laundry_room": 3,
+    "printer_room": 3,
+}
