@@ -1,0 +1,150 @@
+"""Properties of the validation cut and of the label subset, over many random tables."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from semcom.data.splits import class_counts, label_subset, split_table
+from semcom.errors import InputError
+
+CLASSES = ("bedroom", "kitchen", "office", "others")
+
+
+def random_scenes(seed: int) -> pd.DataFrame:
+    """Rooms of 1 to 9 scenes, each of one class and split; every class has training rooms, some only one."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for name in CLASSES:
+        for room in range(rng.integers(1, 12)):
+            split = "train" if room == 0 or rng.random() < 0.6 else "test"
+            rows += [(name, f"{name}_{room}", split)] * int(rng.integers(1, 10))
+    table = pd.DataFrame(rows, columns=["class", "room", "split"]).sample(frac=1, random_state=seed)
+    table.insert(0, "scene", np.arange(len(table)))
+    return table.reset_index(drop=True)
+
+
+def sizes_of(table: pd.DataFrame, name: str) -> list[int]:
+    return table[table["class"] == name].groupby("room").size().tolist()
+
+
+def best_gap(sizes: list[int], target: float) -> float:
+    """Distance of the nearest sum of some but not all of `sizes`, by trying every subset."""
+    subsets = itertools.chain.from_iterable(itertools.combinations(sizes, k) for k in range(1, len(sizes)))
+    return min(abs(sum(subset) - target) for subset in subsets)
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.25, 0.5])
+@pytest.mark.parametrize("seed", range(20))
+def test_validation_is_cut_by_whole_rooms_and_nearest_to_the_fraction(seed, fraction):
+    scenes = random_scenes(seed)
+    original = scenes.copy()
+    table = split_table(scenes, validation_fraction=fraction, seed=seed)
+    pd.testing.assert_frame_equal(scenes, original)
+    pd.testing.assert_frame_equal(table.drop(columns="split"), scenes.drop(columns="split"))
+    assert ((table["split"] == "test") == (scenes["split"] == "test")).all()
+    assert (table.groupby("room")["split"].nunique() == 1).all()
+    for name in CLASSES:
+        official = scenes[scenes["split"] == "train"]
+        sizes = sizes_of(official, name)
+        validation = sum(sizes_of(table[table["split"] == "validation"], name))
+        if len(sizes) == 1:
+            assert validation == 0
+        else:
+            assert 0 < validation < sum(sizes)
+            assert abs(validation - fraction * sum(sizes)) == pytest.approx(best_gap(sizes, fraction * sum(sizes)))
+
+
+def test_no_validation_and_no_room_for_it():
+    scenes = random_scenes(0)
+    pd.testing.assert_frame_equal(split_table(scenes, validation_fraction=0, seed=3), scenes)
+    for fraction in (-0.1, 1, 1.5):
+        with pytest.raises(InputError, match="data.validation_fraction"):
+            split_table(scenes, validation_fraction=fraction, seed=3)
+
+
+def test_cut_depends_on_the_seed_and_on_nothing_else():
+    scenes = random_scenes(5)
+    cuts = {tuple(split_table(scenes, validation_fraction=0.3, seed=seed)["split"]) for seed in range(10)}
+    assert len(cuts) > 1
+    shuffled = scenes.sample(frac=1, random_state=1)
+    expected = split_table(scenes, validation_fraction=0.3, seed=7)
+    pd.testing.assert_frame_equal(split_table(shuffled, validation_fraction=0.3, seed=7).sort_index(), expected)
+
+
+def test_room_in_training_and_test_stays_in_training():
+    scenes = pd.DataFrame(
+        {
+            "class": "office",
+            "room": ["shared", "shared", "a", "b"],
+            "split": ["train", "test", "train", "train"],
+        }
+    )
+    for seed in range(10):
+        table = split_table(scenes, validation_fraction=0.9, seed=seed)
+        assert table["split"].tolist() == ["train", "test", "validation", "validation"]
+
+
+def test_room_with_two_classes_is_not_divided():
+    scenes = pd.DataFrame(
+        {
+            "class": ["office", "office", "kitchen", "kitchen", "kitchen", "office"],
+            "room": ["mixed", "mixed", "mixed", "k1", "k2", "o1"],
+            "split": "train",
+        }
+    )
+    for seed in range(10):
+        table = split_table(scenes, validation_fraction=0.5, seed=seed)
+        assert (table.groupby("room")["split"].nunique() == 1).all()
+        assert set(table["split"]) == {"train", "validation"}
+
+
+def test_class_counts():
+    labels = np.array([0, 0, 1, 3, 3, 3])
+    split = np.array(["train", "test", "test", "train", "train", "test"], dtype=object)
+    counts = class_counts(labels, split, CLASSES)
+    assert counts.columns.tolist() == ["class", "train", "test", "total"]
+    assert counts.to_numpy().tolist() == [
+        ["bedroom", 1, 1, 2],
+        ["kitchen", 0, 1, 1],
+        ["office", 0, 0, 0],
+        ["others", 2, 1, 3],
+    ]
+    split[3] = "validation"
+    assert class_counts(labels, split, CLASSES)["validation"].tolist() == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_label_subset_is_stratified_and_nested(seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.repeat(np.arange(4), rng.integers(20, 200, 4)))
+    previous = set()
+    for fraction in (0.05, 0.1, 0.29, 0.5, 0.75, 1):
+        taken = label_subset(labels, fraction, seed)
+        assert (np.diff(taken) > 0).all()
+        for label, total in enumerate(np.bincount(labels)):
+            # In hundredths, so that halves are exact.
+            assert np.count_nonzero(labels[taken] == label) == (round(100 * fraction) * total + 50) // 100
+        assert previous <= set(taken)
+        previous = set(taken)
+    assert len(previous) == len(labels)
+
+
+def test_label_subset_depends_on_the_seed_and_each_class_on_itself():
+    labels = np.repeat([0, 1], 50)
+    assert (label_subset(labels, 0.5, 1) == label_subset(labels, 0.5, 1)).all()
+    assert (label_subset(labels, 0.5, 1) != label_subset(labels, 0.5, 2)).any()
+    longer = np.repeat([0, 1, 2], 50)
+    assert (label_subset(longer, 0.5, 1)[:50] == label_subset(labels, 0.5, 1)).all()
+
+
+def test_class_left_without_labels():
+    labels = np.repeat([0, 1], [100, 24])
+    with pytest.raises(InputError, match=r"^class kitchen: label fraction 0.02 of its 24 training scenes") as error:
+        label_subset(labels, 0.02, 0, CLASSES)
+    remedy = float(str(error.value).split("label fraction to ")[1].split()[0])
+    assert np.bincount(labels[label_subset(labels, remedy, 0)])[1] == 1
+    for fraction in (0, -1, 1.1):
+        with pytest.raises(InputError, match="label fraction is"):
+            label_subset(labels, fraction, 0)
