@@ -1,0 +1,434 @@
+"""From the runs' CSV files to the tables of results; plain pandas, no torch.
+
+In:  one `rounds.csv` a fine-tuning run (`ROUNDS_COLUMNS`), one `steps.csv` a pre-training run (`STEPS_COLUMNS` and the
+     terms of its loss).
+Out: `rounds.csv` (all runs, tidy), `summary.csv` (accuracy), `rounds_to_target.csv` (overhead), `pretraining.csv`.
+
+A *run* is one method, SNR, label fraction and seed; a *cell* is all seeds of a run. Accuracies are shares in [0, 1].
+
+Diverged runs. `diverged` counts the seeds whose stage II ended early and those whose stage I did, so that stage II never
+began; `diverged_seeds` names them. They have no accuracy at the end of training, so they are left out of means and
+intervals, which are therefore those of the `seeds - diverged` surviving runs. In `rounds_to_target` they stay in: a run
+that diverged before reaching a target never reaches it.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from semcom.config import BASELINE, TableSettings
+from semcom.errors import InputError
+
+RUN = ["experiment", "method", "snr_db", "label_fraction", "seed"]
+LEDGER = ["uplink_channel_uses", "downlink_channel_uses", "uplink_bits", "downlink_bits"]
+MEASURED = ["accuracy", "mean_class_accuracy", "loss"]
+ROUNDS_COLUMNS = [*RUN, "split", "round", "epoch", *MEASURED, *LEDGER, "status"]
+ROUNDS_STATUS = ["ok", "diverged", "pretraining_diverged"]
+
+STEPS_RUN = ["experiment", "method", "seed"]
+STEPS_COLUMNS = [*STEPS_RUN, "step", "epoch", "loss", "gradient_norm", "status"]
+STEPS_STATUS = ["ok", "diverged"]
+
+CONFIDENCE = 0.95
+BOOTSTRAP_SAMPLES = 10_000  # leaves a percentile's Monte Carlo error far below the gap between two seeds
+
+_INTEGERS = ["seed", "round", "step", *LEDGER]
+_TEXT = ["experiment", "method", "split", "status"]
+_COSTS = {  # unit -> the columns whose sum is a run's cumulative cost
+    "rounds": ["round"],
+    "channel_uses": ["uplink_channel_uses", "downlink_channel_uses"],
+    "bits": ["uplink_bits", "downlink_bits"],
+}
+_TARGET_TEXT = [f"{unit}_text" for unit in _COSTS]
+_TARGET_COLUMNS = [
+    *("experiment", "split", "label_fraction", "snr_db", "target_share", "method", "target_accuracy"),
+    *("seeds", "diverged", "diverged_seeds", "reached"),
+    *("median_rounds", "rounds_text", "ci95_low_rounds", "ci95_high_rounds", "rounds_ratio_to_supervised"),
+    *("median_channel_uses", "channel_uses_text", "ci95_low_channel_uses", "ci95_high_channel_uses"),
+    *("channel_uses_ratio_to_supervised", "median_bits", "bits_text", "ci95_low_bits", "ci95_high_bits"),
+]
+
+
+# Reading and writing
+
+
+def collect_rounds(paths: Iterable[str | Path], *, methods: Sequence[str]) -> pd.DataFrame:
+    """All evaluations of all runs, one row per run, split and round.
+
+    Reads the files of single runs as well as the collected table, so `collect_rounds([written])` gives it back.
+
+    Args:
+        paths: in any order.
+        methods: the grid's, in the order of the rows; methods beyond them follow by name.
+
+    Returns:
+        `ROUNDS_COLUMNS`, sorted by experiment, method, SNR, label fraction, seed, split and round.
+
+    Raises:
+        InputError: a file is missing, empty or malformed, or a row occurs twice; the message names the file.
+    """
+    frames = []
+    for path in map(Path, paths):
+        frame = _read(path, ROUNDS_COLUMNS, ROUNDS_STATUS, nan_if_diverged=MEASURED, exact=True)
+        for column in ("accuracy", "mean_class_accuracy"):
+            _refuse(path, frame, column, (frame[column] < 0) | (frame[column] > 1), "a share from 0 to 1")
+        frames.append(frame.assign(_path=str(path)))
+    return _collected(frames, methods, [*RUN, "split", "round"], "rounds.csv")
+
+
+def collect_steps(paths: Iterable[str | Path], *, methods: Sequence[str]) -> pd.DataFrame:
+    """All pre-training steps of all runs; terms that only other methods' losses have are NaN.
+
+    Args and errors are those of `collect_rounds`.
+
+    Returns:
+        `STEPS_COLUMNS` and whatever else the files hold, sorted by experiment, method, seed and step.
+    """
+    nan_if_diverged = ["loss", "gradient_norm"]
+    frames = [
+        _read(path, STEPS_COLUMNS, STEPS_STATUS, nan_if_diverged=nan_if_diverged, exact=False).assign(_path=str(path))
+        for path in map(Path, paths)
+    ]
+    return _collected(frames, methods, [*STEPS_RUN, "step"], "steps.csv")
+
+
+def write_csv(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a table so that equal tables give equal bytes; `path` appears only when it is whole.
+
+    Six significant digits, whole numbers in full, `inf` for infinity, nothing for NaN.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(table.to_csv(index=False, float_format=_shown, lineterminator="\n"), newline="")
+    os.replace(temporary, path)
+
+
+def _read(
+    path: Path, required: list[str], statuses: list[str], *, nan_if_diverged: list[str], exact: bool
+) -> pd.DataFrame:
+    remedy = "run its stage again"
+    try:
+        raw = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except pd.errors.EmptyDataError:
+        raise InputError(f"{path}: empty; {remedy}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())}); {remedy}") from None
+    missing = [column for column in required if column not in raw]
+    extra = [column for column in raw if exact and column not in required]
+    if missing or extra:
+        fault = f"column {missing[0]} is missing" if missing else f"column {extra[0]} is not known"
+        raise InputError(f"{path}: {fault}; {remedy}")
+    if raw.empty:
+        raise InputError(f"{path}: holds no rows; {remedy}")
+    _refuse(path, raw, "status", ~raw["status"].isin(statuses), f"one of {', '.join(statuses)}")
+    frame = raw.copy()
+    for column in frame.columns.difference(_TEXT):
+        frame[column] = pd.to_numeric(raw[column], errors="coerce")
+        unreadable = frame[column].isna() & ~raw[column].str.lower().isin(["", "nan"])
+        _refuse(path, raw, column, unreadable, "a number")
+        if column in required:
+            may_be_nan = frame["status"].ne("ok") if column in nan_if_diverged else False
+            _refuse(path, raw, column, frame[column].isna() & ~pd.Series(may_be_nan, frame.index), "a number")
+        if column in _INTEGERS and column in required:
+            whole = np.isfinite(frame[column]) & (frame[column] % 1 == 0) & (frame[column] >= 0)
+            _refuse(path, raw, column, ~whole, "a whole number from 0 up")
+            frame[column] = frame[column].astype(np.int64)
+        else:
+            frame[column] = frame[column].astype(np.float64)
+    return frame[required] if exact else frame
+
+
+def _refuse(path: Path, frame: pd.DataFrame, column: str, bad: pd.Series, expected: str) -> None:
+    """Raise for the first row in which `bad` holds."""
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        value = frame[column].iloc[row]
+        raise InputError(
+            f"{path}: line {row + 2}, column {column}: {str(value)!r} is not {expected}; run its stage again"
+        )
+
+
+def _collected(frames: list[pd.DataFrame], methods: Sequence[str], key: list[str], what: str) -> pd.DataFrame:
+    if not frames:
+        raise InputError(f"no {what} was given; run the stage that writes it")
+    table = pd.concat(frames, ignore_index=True)
+    twice = table[table.duplicated(key, keep=False)].sort_values([*key, "_path"], kind="stable")
+    if not twice.empty:
+        first = twice.iloc[0]
+        same = twice[(twice[key] == first[key]).all(axis=1)]["_path"].unique()
+        row = ", ".join(f"{column} {first[column]}" for column in key)
+        raise InputError(f"{' and '.join(same)}: twice the row of {row}; keep one")
+    return _by_method(table.drop(columns="_path"), key, methods)
+
+
+def _by_method(table: pd.DataFrame, key: list[str], methods: Sequence[str]) -> pd.DataFrame:
+    """Sort by `key`, with the methods in their own order."""
+    order = [*methods, *sorted(set(table["method"]) - set(methods))]
+    rank = {method: position for position, method in enumerate(order)}
+    keyed = table.sort_values(key, key=lambda column: column.map(rank) if column.name == "method" else column)
+    return keyed.reset_index(drop=True)
+
+
+def _shown(value: float) -> str:
+    # Six digits would round channel uses and bits, which are exact counts.
+    return f"{value:.0f}" if np.isfinite(value) and abs(value) >= 1e6 else f"{value:.6g}"
+
+
+# Statistics
+
+
+def t_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and two-sided 95 % Student t-interval of the mean, over the first axis.
+
+    Args:
+        values: (n, ...), one entry a seed.
+
+    Returns:
+        mean, low, high, each (...); the bounds are NaN for n < 2, and all three for n = 0.
+    """
+    values = np.asarray(values, float)
+    n = len(values)
+    if n == 0:
+        return (np.full(values.shape[1:], np.nan),) * 3
+    mean = values.mean(axis=0)
+    if n == 1:
+        return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
+    half = stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
+    return mean, mean - half, mean + half
+
+
+def bootstrap_median_interval(values: np.ndarray, *, samples: int, seed: int) -> tuple[float, float]:
+    """95 % percentile bootstrap interval of the median; infinite values are allowed.
+
+    Args:
+        values: (n,), one entry a seed.
+        samples: bootstrap samples.
+        seed: of the resampling; the same seeds are drawn for every table row, so rows do not depend on each other.
+
+    Returns:
+        low, high; NaN for n < 2.
+    """
+    n = len(values)
+    if n < 2:
+        return np.nan, np.nan
+    drawn = np.random.default_rng(seed).integers(n, size=(samples, n))
+    medians = np.median(np.asarray(values, float)[drawn], axis=1)
+    # An order statistic, since interpolating between a finite and an infinite median is not defined.
+    low, high = np.quantile(medians, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2], method="inverted_cdf")
+    return float(low), float(high)
+
+
+def first_held(accuracy: np.ndarray, target: float, *, smooth: int, hold: int) -> int | None:
+    """First evaluation from which the smoothed accuracy stays at or above `target` for `hold` evaluations.
+
+    Args:
+        accuracy: (E,) in the order of the rounds; NaN counts as below.
+        smooth: evaluations of the trailing running mean, fewer at the start where there are fewer.
+        hold: evaluations, the first included; a run that ends before they are over has not reached the target.
+
+    Returns:
+        The position of that evaluation, or None.
+    """
+    accuracy = np.asarray(accuracy, float)
+    smoothed = np.array([accuracy[max(0, end - smooth) : end].mean() for end in range(1, len(accuracy) + 1)])
+    # Equal accuracies must count as reached whatever the order of the sums that led to the target.
+    above = smoothed >= target - 1e-12
+    for start in range(len(above) - hold + 1):
+        if above[start : start + hold].all():
+            return start
+    return None
+
+
+# Tables
+
+
+def run_accuracy(rounds: pd.DataFrame, settings: TableSettings) -> pd.DataFrame:
+    """One row per run and split: its accuracy at the end of training, and how it ended.
+
+    Returns:
+        RUN, split, status, final_round; and, NaN unless status is ok, accuracy and mean_class_accuracy (means of the
+        last k evaluations after round 0, of all of them where there are fewer) and final_accuracy (the last one).
+    """
+    rows = []
+    for key, run in rounds.sort_values("round").groupby([*RUN, "split"]):
+        trained = run[run["round"] > 0]
+        last = (run if trained.empty else trained).tail(settings.last_evaluations)
+        end = run.iloc[-1]
+        survived = end["status"] == "ok"
+        rows.append(
+            dict(zip([*RUN, "split"], key, strict=True))
+            | {"status": end["status"], "final_round": end["round"]}
+            | {name: last[name].mean() if survived else np.nan for name in ("accuracy", "mean_class_accuracy")}
+            | {"final_accuracy": end["accuracy"] if survived else np.nan}
+        )
+    return pd.DataFrame(rows)
+
+
+def summary(rounds: pd.DataFrame, settings: TableSettings, *, methods: Sequence[str]) -> pd.DataFrame:
+    """Accuracy at the end of training per method, SNR, label fraction and split.
+
+    Args:
+        rounds: of `collect_rounds`, in any order of rows.
+        methods: the grid's, in the order of the rows.
+
+    Returns:
+        experiment, split, label_fraction, snr_db, method; seeds, diverged, diverged_seeds; and mean, ci95_low and
+        ci95_high (t-interval over the surviving seeds) of accuracy and mean_class_accuracy (last k evaluations),
+        final_accuracy (last evaluation) and accuracy_difference (accuracy minus the baseline's of the same seed, over
+        the paired_seeds that survived with both).
+    """
+    runs = run_accuracy(rounds, settings)
+    rows = []
+    for _, group in runs.groupby(["experiment", "split", "label_fraction", "snr_db"]):
+        baseline = group[group["method"] == BASELINE].set_index("seed")["accuracy"]
+        for method, cell in group.groupby("method"):
+            cell = cell.sort_values("seed")
+            row = {name: cell[name].iloc[0] for name in ("experiment", "split", "label_fraction", "snr_db")}
+            row |= {"method": method} | _seeds(cell)
+            survived = cell[cell["status"] == "ok"]
+            for name in ("accuracy", "mean_class_accuracy", "final_accuracy"):
+                row |= _interval(name, survived[name])
+            difference = (survived.set_index("seed")["accuracy"] - baseline).dropna()
+            row |= _interval("accuracy_difference", difference) if method != BASELINE else {}
+            row |= {"paired_seeds": len(difference)}
+            rows.append(row)
+    return _by_panel(pd.DataFrame(rows), methods)
+
+
+def rounds_to_target(
+    rounds: pd.DataFrame,
+    settings: TableSettings,
+    *,
+    methods: Sequence[str],
+    split: str = "test",
+    bootstrap_samples: int = BOOTSTRAP_SAMPLES,
+    bootstrap_seed: int = 0,
+) -> pd.DataFrame:
+    """Rounds, channel uses and bits until a run holds a share of the supervised plateau (`first_held`).
+
+    The plateau is the mean over the surviving supervised runs of their `run_accuracy`, for the same SNR and label
+    fraction. A run that never holds the target is censored: it counts as infinite in medians and intervals, and as its
+    own length R in `> R`, which is a lower bound on the median; a diverged run's R is the longest run's of the panel.
+    Costs are uplink and downlink together, over all devices, up to that round.
+
+    Args:
+        rounds: of `collect_rounds`, in any order of rows.
+        methods: the grid's, in the order of the rows.
+
+    Returns:
+        experiment, split, label_fraction, snr_db, target_share, method; target_accuracy; seeds, diverged,
+        diverged_seeds, reached (seeds; missing where there is no supervised run); and for each unit of rounds,
+        channel_uses and bits: median_<unit> (inf where half of the seeds or more are censored), <unit>_text (the same,
+        or `> R`), ci95_low_<unit>, ci95_high_<unit> (bootstrap over seeds) and, except bits,
+        <unit>_ratio_to_supervised (of the medians; missing where one is infinite, or the supervised one is 0).
+    """
+    rounds = rounds[rounds["split"] == split].sort_values("round")
+    if rounds.empty:
+        raise InputError(f"the runs have no evaluations of split {split!r}; name another one")
+    panel = ["experiment", "label_fraction", "snr_db"]
+    ends = run_accuracy(rounds, settings)
+    supervised = ends[(ends["method"] == BASELINE) & (ends["status"] == "ok")]
+    plateaus = supervised.groupby(panel)["accuracy"].mean()
+    costs = pd.DataFrame({unit: rounds[columns].sum(axis=1) for unit, columns in _COSTS.items()})
+    rounds = pd.concat([rounds[[*RUN, "accuracy", "status"]], costs], axis=1)
+    rows = []
+    for key, evaluations in rounds.groupby(panel):
+        longest = evaluations[list(_COSTS)].max()
+        plateau = plateaus.get(key, np.nan)
+        for share in settings.targets:
+            target_rows = []
+            for method, cell in evaluations.groupby("method"):
+                row = {**dict(zip(panel, key, strict=True)), "split": split, "target_share": share, "method": method}
+                row |= {"target_accuracy": share * plateau}
+                row |= _seeds(ends[(ends[panel] == list(key)).all(axis=1) & (ends["method"] == method)])
+                if np.isfinite(plateau):
+                    reached, bounds = _costs_to_target(cell, share * plateau, longest, settings)
+                    row |= {"reached": int(np.isfinite(reached["rounds"]).sum())}
+                    for unit in _COSTS:
+                        row |= _cost(unit, reached[unit].to_numpy(), bounds[unit], bootstrap_samples, bootstrap_seed)
+                target_rows.append(row)
+            rows += _with_ratios(target_rows)
+    table = pd.DataFrame(rows).reindex(columns=_TARGET_COLUMNS)
+    return _by_panel(table.astype({"reached": "Int64", **dict.fromkeys(_TARGET_TEXT, "str")}), methods)
+
+
+def pretraining_summary(steps: pd.DataFrame, *, methods: Sequence[str]) -> pd.DataFrame:
+    """How each stage I run ended.
+
+    Args:
+        steps: of `collect_steps`, in any order of rows.
+        methods: the grid's, in the order of the rows.
+
+    Returns:
+        experiment, method, seed; steps; final_loss (last step), last_epoch_loss (mean over the last epoch's steps);
+        max_gradient_norm and the step it occurred at (of the finite ones); status.
+    """
+    rows = []
+    for key, run in steps.sort_values("step").groupby(STEPS_RUN):
+        finite = run[np.isfinite(run["gradient_norm"])]
+        peak = finite.loc[finite["gradient_norm"].idxmax()] if len(finite) else None
+        end = run.iloc[-1]
+        rows.append(
+            dict(zip(STEPS_RUN, key, strict=True))
+            | {"steps": len(run), "final_loss": end["loss"]}
+            | {"last_epoch_loss": run.loc[run["epoch"] == end["epoch"], "loss"].mean(skipna=False)}
+            | {"max_gradient_norm": np.nan if peak is None else peak["gradient_norm"]}
+            | {"max_gradient_norm_step": pd.NA if peak is None else peak["step"], "status": end["status"]}
+        )
+    table = pd.DataFrame(rows).astype({"max_gradient_norm_step": "Int64"})
+    return _by_method(table, STEPS_RUN, methods)
+
+
+def _seeds(runs: pd.DataFrame) -> dict:
+    """How many runs a cell has, and which of them diverged."""
+    diverged = sorted(runs.loc[runs["status"] != "ok", "seed"])
+    return {"seeds": len(runs), "diverged": len(diverged), "diverged_seeds": " ".join(map(str, diverged))}
+
+
+def _interval(name: str, values: pd.Series) -> dict[str, float]:
+    mean, low, high = t_interval(values.to_numpy())
+    return {f"{name}_mean": float(mean), f"{name}_ci95_low": float(low), f"{name}_ci95_high": float(high)}
+
+
+def _costs_to_target(
+    cell: pd.DataFrame, target: float, longest: pd.Series, settings: TableSettings
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Costs of each seed in each unit, two tables: infinite where censored, and where censored the run's length."""
+    reached, bounds = [], []
+    for _, run in cell.groupby("seed"):
+        first = first_held(
+            run["accuracy"].to_numpy(), target, smooth=settings.smooth_evaluations, hold=settings.hold_evaluations
+        )
+        end = run.iloc[-1] if run["status"].iloc[-1] == "ok" else longest
+        reached.append({unit: np.inf if first is None else float(run[unit].iloc[first]) for unit in _COSTS})
+        bounds.append({unit: end[unit] if first is None else run[unit].iloc[first] for unit in _COSTS})
+    return pd.DataFrame(reached), pd.DataFrame(bounds)
+
+
+def _cost(unit: str, reached: np.ndarray, bounds: pd.Series, samples: int, seed: int) -> dict[str, float | str]:
+    median = float(np.median(reached))
+    low, high = bootstrap_median_interval(reached, samples=samples, seed=seed)
+    text = _shown(median) if np.isfinite(median) else f"> {_shown(float(bounds.median()))}"
+    return {f"median_{unit}": median, f"{unit}_text": text, f"ci95_low_{unit}": low, f"ci95_high_{unit}": high}
+
+
+def _with_ratios(rows: list[dict]) -> list[dict]:
+    """Add the ratios to the supervised row among the rows of one target."""
+    supervised = next((row for row in rows if row["method"] == BASELINE), {})
+    for row in rows:
+        for unit in ("rounds", "channel_uses"):
+            ours, theirs = row.get(f"median_{unit}", np.nan), supervised.get(f"median_{unit}", np.nan)
+            defined = np.isfinite(ours) and np.isfinite(theirs) and theirs > 0
+            row[f"{unit}_ratio_to_supervised"] = ours / theirs if defined else np.nan
+    return rows
+
+
+def _by_panel(table: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+    """Rows to be compared stand together: all labels before fewer, then SNR, target and method."""
+    key = ["experiment", "split", "_labels", "snr_db", *(["target_share"] if "target_share" in table else []), "method"]
+    return _by_method(table.assign(_labels=-table["label_fraction"]), key, methods).drop(columns="_labels")
