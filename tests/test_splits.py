@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semcom.data.splits import class_counts, label_subset, split_table
+from semcom.data.splits import check_split, class_counts, label_subset, split_table
 from semcom.errors import InputError
 
 CLASSES = ("bedroom", "kitchen", "office", "others")
@@ -148,3 +148,16 @@ def test_class_left_without_labels():
     for fraction in (0, -1, 1.1):
         with pytest.raises(InputError, match="label fraction is"):
             label_subset(labels, fraction, 0)
+
+
+def test_check_split():
+    table = pd.DataFrame({"class": ["a"] * 40 + ["b"] * 8 + ["c"] * 50, "split": ["train"] * 48 + ["test"] * 50})
+    check_split(table, [0.1, 1], {"supervised": (48, 5)})
+    for batches, words in (
+        ((49, 5), "pretrain.batch_size of method supervised is 49, but there are 48"),
+        ((48, 6), "finetune.batch_size of method supervised is 6, but label fraction 0.1 leaves 5"),
+    ):
+        with pytest.raises(InputError, match=words):
+            check_split(table, [1, 0.1], {"supervised": batches})
+    with pytest.raises(InputError, match="^class b: label fraction 0.05 of its 8"):
+        check_split(table, [0.05], {})

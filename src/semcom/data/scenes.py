@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 FORMAT = "semcom-scenes"
 VERSION = 1
 
+READERS = "semcom.data.readers"  # the package that `data.reader` names a module of
+
 # A float modality is held in memory as int16 multiples of this, 1 mm for depth: the Kinect's own step is 3 mm at 1 m
 # and grows with the square of the distance (Khoshelham and Elberink, Sensors 2012). int16 reaches 32.767 m.
 FLOAT_STEP = 0.001
@@ -65,19 +67,20 @@ def ingest(
     """Write `scenes.h5` and the class counts from the original files; print the counts.
 
     Args:
-        reader: module of `semcom.data` with `open_scenes`, such as "nyud2".
+        reader: module of `READERS` with `open_scenes`, such as "nyud2".
         size: S, the side of the square images in pixels.
 
     Returns:
         `class_counts` of what was written.
 
     Raises:
-        InputError: the reader is unknown, or as `write_scenes`.
+        InputError: the reader is unknown, a file does not fit it, or as `write_scenes`.
     """
-    module_name = f"semcom.data.{reader}"
-    if not reader.isidentifier() or importlib.util.find_spec(module_name) is None:
-        raise InputError(f"data.name is {reader!r}, but there is no module {module_name}; correct it in the config")
-    module = importlib.import_module(module_name)
+    module_name = f"{READERS}.{reader}"
+    known = reader.isidentifier() and importlib.util.find_spec(module_name) is not None
+    module = importlib.import_module(module_name) if known else None
+    if not hasattr(module, "open_scenes"):
+        raise InputError(f"data.reader is {reader!r}, but {module_name} is not a reader; correct it in the config")
     with module.open_scenes(Path(labeled_mat), Path(splits_mat)) as source:
         counts = class_counts(source.labels, source.split, source.class_names)
         print(counts.to_string(index=False))

@@ -4,7 +4,7 @@ Takes labels, room names and the official split; gives tables and indices. No im
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -81,6 +81,36 @@ def split_table(scenes: pd.DataFrame, *, validation_fraction: float, seed: int) 
     return table
 
 
+def check_split(
+    table: pd.DataFrame, label_fractions: Sequence[float], batch_sizes: Mapping[str, tuple[int, int]]
+) -> None:
+    """Whether every run of the grid has scenes to train on, before any of them starts.
+
+    Args:
+        table: of `split_table`.
+        label_fractions: of the grid.
+        batch_sizes: method to its batch sizes in stages I and II.
+
+    Raises:
+        InputError: a class has no training scene or no labelled one, or a batch exceeds the scenes it is drawn from.
+    """
+    train = table[table["split"] == "train"]
+    names = sorted(table["class"].unique())
+    for name in names:
+        if not (train["class"] == name).any():
+            raise InputError(f"class {name}: no training scene is left; lower data.validation_fraction in the config")
+    labels = train["class"].map(names.index).to_numpy()
+    for fraction in label_fractions:
+        labelled = len(label_subset(labels, fraction, 0, names))  # every seed keeps as many
+        for method, sizes in batch_sizes.items():
+            for stage, batch, scenes in zip(("pretrain", "finetune"), sizes, (len(train), labelled), strict=True):
+                if batch > scenes:
+                    raise InputError(
+                        f"{stage}.batch_size of {method}: {batch} exceeds the {scenes} scenes it is drawn from "
+                        f"(label fraction {fraction:g}); lower it in the config"
+                    )
+
+
 def _nearest_subset(sizes: list[int], target: float, *, whole_allowed: bool) -> list[int]:
     """Positions of a non-empty subset whose sum is nearest to `target`; of equals, one of the earliest positions.
 
@@ -138,3 +168,33 @@ def label_subset(
             )
         taken.append(np.random.default_rng([seed, int(label)]).permutation(members)[:count])
     return np.sort(np.concatenate(taken))
+
+
+def check_split(
+    table: pd.DataFrame, label_fractions: Iterable[float], batch_sizes: Mapping[str, tuple[int, int]]
+) -> None:
+    """Find out before any training whether every label fraction leaves each class a scene and each batch enough.
+
+    Args:
+        table: as `split_table` gives it.
+        batch_sizes: method to (pretrain.batch_size, finetune.batch_size).
+
+    Raises:
+        InputError: a class would get no labelled scene, or a batch exceeds the scenes it is drawn from.
+    """
+    train = table.loc[table["split"] == "train", "class"]
+    class_names, labels = np.unique(train.to_numpy(dtype=object), return_inverse=True)
+    for method, (batch, _) in batch_sizes.items():
+        if batch > len(labels):
+            raise InputError(
+                f"pretrain.batch_size of method {method} is {batch}, but there are {len(labels)} training scenes; take "
+                "a smaller batch or a smaller data.validation_fraction in the config"
+            )
+    for fraction in label_fractions:
+        kept = len(label_subset(labels, fraction, 0, class_names))  # the counts do not depend on the seed
+        for method, (_, batch) in batch_sizes.items():
+            if batch > kept:
+                raise InputError(
+                    f"finetune.batch_size of method {method} is {batch}, but label fraction {fraction} leaves {kept} "
+                    "labelled scenes; take a smaller batch or a larger label fraction in the config"
+                )

@@ -1,0 +1,466 @@
+"""From raw files to scenes.h5 and back, on small files in NYU Depth V2's layout; every kind of bad input."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections import namedtuple
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.io
+import torch
+from nyud2_files import HEIGHT, TYPES, WIDTH, pictures, write_both, write_labeled, write_splits
+from PIL import Image
+
+from semcom.data.nyud2 import open_scenes
+from semcom.data.nyud2_layout import CLASSES, PUBLISHED_COUNTS
+from semcom.data.scenes import ingest, load_scenes, scene_table, write_scenes
+from semcom.data.splits import split_table
+from semcom.errors import InputError
+
+
+def open_small(labeled, splits):
+    return open_scenes(labeled, splits, published_counts=None)
+
+
+@pytest.fixture
+def files(tmp_path):
+    return write_both(tmp_path)
+
+
+@pytest.fixture
+def scenes_h5(files, tmp_path):
+    with open_small(*files) as source:
+        write_scenes(source, tmp_path / "scenes.h5", size=8)
+    return tmp_path / "scenes.h5"
+
+
+def error_on_opening(labeled, splits, **options) -> str:
+    with pytest.raises(InputError) as error:
+        open_scenes(labeled, splits, **{"published_counts": None, **options})
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+# The reader
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 8])
+def test_reader_undoes_matlabs_axis_order(tmp_path, chunk):
+    rgb, depth = pictures(len(TYPES))
+    with open_small(*write_both(tmp_path, chunk=chunk)) as source:
+        assert len(source) == len(TYPES)
+        for index in (0, 1, 7, 2, 3):
+            images = source.read(index)
+            assert images["rgb"].shape == (HEIGHT, WIDTH, 3)
+            assert images["rgb"].dtype == np.uint8
+            assert images["depth"].shape == (HEIGHT, WIDTH)
+            assert images["depth"].dtype == np.float32
+            assert (images["rgb"] == rgb[index]).all()
+            assert (images["depth"] == depth[index]).all()
+
+
+def test_reader_gives_labels_rooms_and_split(files):
+    with open_small(*files) as source:
+        assert source.class_names == CLASSES
+        assert source.scene_types == list(TYPES)
+        assert [CLASSES[label] for label in source.labels] == [
+            *("bedroom", "kitchen", "office", "others", "bedroom", "kitchen", "office", "others")
+        ]
+        assert source.rooms[3] == "cafe_0003"
+        assert source.split.tolist() == ["train"] * 4 + ["test"] * 4
+        assert source.modalities["depth"].unit == "m"
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_missing_file(files, which):
+    files[which].unlink()
+    message = error_on_opening(*files)
+    assert str(files[which]) in message
+    assert ("data.labeled_mat", "data.splits_mat")[which] in message
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"MATLAB 5.0 MAT-file, Platform: GLNXA64".ljust(4096), "a MATLAB 5.0 file"),
+        (b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(4096), "a damaged MATLAB 7.3 file"),
+        (b"\n<!DOCTYPE html><html>503</html>", "a web page"),
+        (np.random.default_rng(1).bytes(5000), "of an unknown kind"),
+        (b"", "empty"),
+    ],
+)
+def test_labeled_file_of_another_kind(files, content, words):
+    files[0].write_bytes(content)
+    message = error_on_opening(*files)
+    assert message.startswith(f"{files[0]}: not a MATLAB 7.3 (HDF5) file, but {words}")
+    assert "data.labeled_mat" in message
+
+
+@pytest.mark.parametrize("kept", [0.2, 0.6, 0.999])
+def test_truncated_labeled_file(files, kept):
+    os.truncate(files[0], int(files[0].stat().st_size * kept))
+    message = error_on_opening(*files)
+    assert message.startswith(f"{files[0]}: the HDF5 file is truncated")
+    assert "download it again" in message
+
+
+@pytest.mark.parametrize("key", ["images", "depths", "sceneTypes", "scenes"])
+def test_key_missing_or_a_group(files, key):
+    with h5py.File(files[0], "r+") as file:
+        del file[key]
+    assert error_on_opening(*files).startswith(f"{files[0]}: key {key} is missing")
+    with h5py.File(files[0], "r+") as file:
+        file.create_group(key)
+    assert error_on_opening(*files).startswith(f"{files[0]}: key {key} is a group")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("images", np.zeros((8, 3, WIDTH, HEIGHT), np.float64), "type float64, expected uint8"),
+        ("images", np.zeros((8, WIDTH, HEIGHT), np.uint8), "shape (8, 20, 12), expected (N, 3, W, H)"),
+        ("images", np.zeros((HEIGHT, WIDTH, 3, 8), np.uint8), "shape (12, 20, 3, 8), expected (N, 3, W, H)"),
+        ("depths", np.zeros((8, WIDTH, HEIGHT), np.uint16), "type uint16, expected float32"),
+        ("depths", np.zeros((8, 1, WIDTH, HEIGHT), np.float32), "shape (8, 1, 20, 12), expected (N, W, H)"),
+        ("sceneTypes", np.zeros((1, 8)), "type float64, expected object references"),
+    ],
+)
+def test_wrong_shape_or_type(files, key, value, words):
+    with h5py.File(files[0], "r+") as file:
+        del file[key]
+        file[key] = value
+    message = error_on_opening(*files)
+    assert message.startswith(f"{files[0]}: key {key} has ")
+    assert words in message
+
+
+def test_images_and_depths_that_do_not_fit(files):
+    _, depth = pictures(8)
+    write_labeled(files[0], depth=depth[:7])
+    assert error_on_opening(*files).startswith(f"{files[0]}: keys images and depths hold 8 and 7 scenes")
+    write_labeled(files[0], depth=depth[:, :, :-1])
+    assert error_on_opening(*files).startswith(f"{files[0]}: keys images and depths are (20, 12) and (19, 12) pixels")
+
+
+@pytest.mark.parametrize("key", ["sceneTypes", "scenes"])
+def test_a_scene_without_a_string(files, key):
+    with h5py.File(files[0], "r+") as file:
+        file[key][0, 5] = h5py.Reference()
+    assert error_on_opening(*files).startswith(f"{files[0]}: key {key}: the string of scene 5 ")
+
+
+@pytest.mark.parametrize("key", ["sceneTypes", "scenes"])
+def test_fewer_strings_than_scenes(files, key):
+    with h5py.File(files[0], "r+") as file:
+        del file[key]
+        file.create_dataset(key, (1, 7), h5py.ref_dtype)
+    assert error_on_opening(*files).startswith(f"{files[0]}: key {key} has shape (1, 7), but images holds 8 scenes")
+
+
+def test_unknown_scene_type(tmp_path):
+    labeled, splits = write_both(tmp_path, types=("bedroom", "spaceship"))
+    message = error_on_opening(labeled, splits)
+    assert message.startswith(f"{labeled}: key sceneTypes: unknown scene type 'spaceship' at scene 1 ")
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "words"),
+    [
+        (range(1, 5), range(5, 10), "key testNdxs has scene number 9, outside 1 to 8"),
+        (range(4), range(4, 9), "key trainNdxs has scene number 0, outside 1 to 8"),
+        (range(1, 6), range(5, 9), "scene number 5 is in both trainNdxs and testNdxs"),
+        (range(1, 4), range(5, 9), "keys trainNdxs and testNdxs leave out 1 of 8 scenes, the first is scene number 4"),
+        ([1, 2, 2, 3, 4], range(5, 9), "key trainNdxs has scene number 2 twice"),
+        ([], range(1, 9), "key trainNdxs is not a list of scene numbers"),
+    ],
+)
+def test_split_that_is_no_partition(files, train, test, words):
+    write_splits(files[1], train, test)
+    message = error_on_opening(*files)
+    assert message.startswith(f"{files[1]}: {words}")
+    assert message.endswith("use the original splits.mat that belongs to the labelled file")
+
+
+def test_splits_file_of_another_kind(files):
+    scipy.io.savemat(files[1], {"trainNdxs": [1]})
+    assert error_on_opening(*files).startswith(f"{files[1]}: key testNdxs is missing")
+    whole = write_splits(files[1], range(1, 5), range(5, 9)).read_bytes()
+    for content, words in (
+        (files[0].read_bytes(), "a MATLAB 7.3 file, expected MATLAB 5.0"),
+        (whole[:150], "not a readable MATLAB 5.0 file, but a damaged MATLAB 5.0 file"),
+        (b"<html>404</html>" * 20, "not a readable MATLAB 5.0 file, but a web page"),
+        (b"", "not a readable MATLAB 5.0 file, but empty"),
+    ):
+        files[1].write_bytes(content)
+        assert error_on_opening(*files).startswith(f"{files[1]}: {words}")
+
+
+# Ingest
+
+
+def test_scenes_are_written_as_read(files, scenes_h5):
+    rgb, depth = pictures(len(TYPES))
+    with h5py.File(scenes_h5) as file:
+        assert file["rgb"].shape == (8, 3, 8, 8)
+        assert file["depth"].shape == (8, 1, 8, 8)
+        assert file["rgb"].chunks == (1, 3, 8, 8)
+        assert file["depth"].attrs["unit"] == "m"
+        assert file["source_index"][:].tolist() == list(range(8))
+        assert file.attrs["source_files"].tolist() == ["labeled.mat", "splits.mat"]
+        assert file.attrs["source_bytes"].tolist() == [path.stat().st_size for path in files]
+        for index in range(8):
+            expected = np.asarray(Image.fromarray(rgb[index]).resize((8, 8), Image.Resampling.BILINEAR))
+            # One grey level: 8-bit resizing rounds between its two passes, and their order differs.
+            assert np.abs(file["rgb"][index].transpose(1, 2, 0).astype(int) - expected).max() <= 1
+            expected = np.asarray(Image.fromarray(depth[index]).resize((8, 8), Image.Resampling.BILINEAR))
+            np.testing.assert_allclose(file["depth"][index, 0], expected, rtol=1e-5)
+        train = file["rgb"][:4] / 255
+        np.testing.assert_allclose(file["rgb"].attrs["mean"], train.mean(axis=(0, 2, 3)))
+        np.testing.assert_allclose(file["rgb"].attrs["std"], train.std(axis=(0, 2, 3)))
+        train = file["depth"][:4].astype(np.float64)
+        np.testing.assert_allclose(file["depth"].attrs["mean"], train.mean(axis=(0, 2, 3)))
+        np.testing.assert_allclose(file["depth"].attrs["std"], train.std(axis=(0, 2, 3)))
+
+
+def test_top_left_stays_top_left(tmp_path):
+    rgb, depth = np.zeros((8, HEIGHT, WIDTH, 3), np.uint8), np.ones((8, HEIGHT, WIDTH), np.float32)
+    rgb[:, : HEIGHT // 2, :, 0] = 200  # red above
+    rgb[:, :, WIDTH // 2 :, 2] = 100  # blue on the right
+    depth[:, : HEIGHT // 4, : WIDTH // 4] = 5  # far in the top left quarter
+    with open_small(*write_both(tmp_path, rgb=rgb, depth=depth)) as source:
+        write_scenes(source, tmp_path / "scenes.h5", size=4)
+    with h5py.File(tmp_path / "scenes.h5") as file:
+        red, green, blue = file["rgb"][0]
+        assert red[0].min() > 180
+        assert red[-1].max() < 20
+        assert green.max() == 0
+        assert blue[:, -1].min() > 80
+        assert blue[:, 0].max() < 20
+        assert np.unravel_index(file["depth"][0, 0].argmax(), (4, 4)) == (0, 0)
+
+
+def test_ingest_checks_and_writes_the_counts(files, tmp_path, capsys, monkeypatch):
+    with pytest.raises(InputError, match="class bedroom has 1 training and 1 test scenes, published are 192 and 191"):
+        ingest("nyud2", *files, tmp_path / "out" / "scenes.h5", size=8, counts_csv=tmp_path / "out" / "counts.csv")
+    assert not list((tmp_path / "out").glob("*"))
+    small = {name: (0, 0) for name in CLASSES} | dict.fromkeys(("bedroom", "kitchen", "office", "others"), (1, 1))
+    monkeypatch.setattr("semcom.data.nyud2.open_scenes", lambda *args: open_scenes(*args, published_counts=small))
+    calls = []
+    counts = ingest(
+        "nyud2",
+        *files,
+        tmp_path / "out" / "scenes.h5",
+        size=8,
+        counts_csv=tmp_path / "out" / "counts.csv",
+        progress=lambda done, total: calls.append((done, total)),
+    )
+    assert calls == [(done, 8) for done in range(1, 9)]
+    assert counts.iloc[0].tolist() == ["bedroom", 1, 1, 2]
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "out" / "counts.csv"), counts)
+    assert "bedroom" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["counts.csv", "scenes.h5"]
+
+
+def test_first_class_that_differs_is_named_before_a_pixel_is_read(tmp_path):
+    types = [name for name in CLASSES if name != "others"] * 2 + ["cafe"] * 2
+    labeled, splits = write_both(tmp_path, types=types, rooms=[str(i) for i in range(20)])
+    write_splits(splits, range(1, 10), range(10, 21))
+    published = {name: (1, 1) for name in CLASSES} | {"office": (2, 1), "others": (0, 2)}
+    with open_scenes(labeled, splits, published_counts=published) as source:
+        source.read = None
+        with pytest.raises(InputError) as error:
+            write_scenes(source, tmp_path / "scenes.h5", size=8)
+    assert "class office has 1 training and 1 test scenes, published are 2 and 1" in str(error.value)
+    assert str(labeled) in str(error.value)
+
+
+def test_published_counts_are_the_default(files):
+    with open_scenes(*files) as source:
+        assert source.published_counts is PUBLISHED_COUNTS
+
+
+def test_unknown_reader(files, tmp_path):
+    for name in ("nosuch", "splits", "../x"):
+        with pytest.raises(InputError, match="data.reader is "):
+            ingest(name, *files, tmp_path / "scenes.h5", size=8, counts_csv=tmp_path / "counts.csv")
+
+
+@pytest.mark.parametrize(
+    ("value", "everywhere", "words"),
+    [
+        (np.nan, False, "NaN or infinite values"),
+        (np.inf, False, "NaN or infinite values"),
+        (-np.inf, False, "NaN or infinite values"),
+        (-0.5, False, "negative values (down to -0.5 m)"),
+        (0, True, "only zeros"),
+    ],
+)
+def test_impossible_depth_leaves_an_older_file_untouched(tmp_path, value, everywhere, words):
+    _, depth = pictures(8)
+    if everywhere:
+        depth[5] = value
+    else:
+        depth[5, 3, 4] = value
+    labeled, splits = write_both(tmp_path, depth=depth)
+    path = tmp_path / "out" / "scenes.h5"
+    path.parent.mkdir()
+    path.write_bytes(b"older")
+    with open_small(labeled, splits) as source, pytest.raises(InputError) as error:
+        write_scenes(source, path, size=8)
+    assert str(error.value).startswith(f"{labeled}: depth of scene 5 (from 0) has {words}")
+    assert path.read_bytes() == b"older"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_zero_depth_in_places_is_no_fault(tmp_path):
+    _, depth = pictures(8)
+    depth[5, 3, 4] = 0
+    with open_small(*write_both(tmp_path, depth=depth)) as source:
+        write_scenes(source, tmp_path / "scenes.h5", size=8)
+
+
+def test_damage_inside_a_chunk_names_the_scene(files, tmp_path):
+    with h5py.File(files[0]) as file:
+        chunk = file["depths"].id.get_chunk_info(2)
+    with files[0].open("r+b") as file:
+        file.seek(chunk.byte_offset)
+        file.write(bytes(chunk.size))
+    with open_small(*files) as source, pytest.raises(InputError) as error:
+        write_scenes(source, tmp_path / "scenes.h5", size=8)
+    assert str(error.value).startswith(f"{files[0]}: scene 2 (from 0) of keys images, depths cannot be read")
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.glob("scenes.h5*"))
+
+
+def test_no_room_on_disk(files, tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 10, 0))
+    with open_small(*files) as source, pytest.raises(InputError, match=r"scenes\.h5: needs 0 MB, but 0 MB are free"):
+        write_scenes(source, tmp_path / "scenes.h5", size=8)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_disk_full_during_the_counts(files, tmp_path, monkeypatch):
+    monkeypatch.setattr("semcom.data.nyud2.open_scenes", open_small)
+    (tmp_path / "counts.csv.tmp").symlink_to("/dev/full")  # every write fails with ENOSPC
+    with pytest.raises(InputError, match=r"counts\.csv: the disk is full"):
+        ingest("nyud2", *files, tmp_path / "scenes.h5", size=8, counts_csv=tmp_path / "counts.csv")
+    assert not list(tmp_path.glob("counts*"))
+
+
+def test_disk_full_during_the_scenes(files, tmp_path, monkeypatch):
+    """A real full disk where mounting is allowed: HDF5 meets it in a write, a flush or only on closing."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True, check=False)
+    if mount.returncode:
+        pytest.skip("may not mount a tmpfs")
+    try:
+        usage = namedtuple("usage", "total used free")
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 0, 10**9))
+        for size in (96, 150, 192):
+            with open_small(*files) as source, pytest.raises(InputError, match=r"scenes\.h5: the disk is full"):
+                write_scenes(source, disk / "scenes.h5", size=size)
+            assert not list(disk.iterdir())
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_ingest_does_not_import_torch():
+    code = "import sys, semcom.data.scenes, semcom.data.nyud2; sys.exit('torch' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+# Loading
+
+
+def test_scenes_are_loaded_as_integers(scenes_h5, tmp_path):
+    table = split_table(scene_table(scenes_h5), validation_fraction=0, seed=0)
+    table.loc[1, "split"] = "validation"
+    table.to_csv(tmp_path / "splits.csv", index=False)
+    for splits in (table, tmp_path / "splits.csv"):
+        scenes = load_scenes(scenes_h5, splits, device="cpu")
+        assert {name: index.tolist() for name, index in scenes.indices.items()} == {
+            "train": [0, 2, 3],
+            "validation": [1],
+            "test": [4, 5, 6, 7],
+        }
+    assert len(scenes) == 8
+    assert scenes.class_names == CLASSES
+    assert scenes.labels.dtype == torch.int64
+    assert scenes.device == torch.device("cpu")
+    with h5py.File(scenes_h5) as file:
+        assert (scenes.images["rgb"].numpy() == file["rgb"][:]).all()
+        assert scenes.images["depth"].dtype == torch.int16
+        np.testing.assert_allclose(scenes.images["depth"].numpy() * 0.001, file["depth"][:], atol=0.000501)
+    rgb, depth = scenes.modalities["rgb"], scenes.modalities["depth"]
+    assert (rgb.channels, rgb.scale, depth.channels, depth.scale) == (3, 1 / 255, 1, 0.001)
+    values = scenes.images["rgb"][:4].double() * rgb.scale  # the official training scenes
+    np.testing.assert_allclose(values.mean(dim=(0, 2, 3)), rgb.mean)
+    np.testing.assert_allclose(values.std(dim=(0, 2, 3), correction=0), rgb.std)
+    batch = scenes.batch(scenes.indices["train"])
+    assert {name: tuple(images.shape) for name, images in batch.items()} == {"rgb": (3, 3, 8, 8), "depth": (3, 1, 8, 8)}
+
+
+def test_depth_beyond_int16_is_clipped(tmp_path):
+    _, depth = pictures(8)
+    depth[0] = 50
+    with open_small(*write_both(tmp_path, depth=depth)) as source:
+        write_scenes(source, tmp_path / "scenes.h5", size=8)
+    path = tmp_path / "scenes.h5"
+    assert (load_scenes(path, scene_table(path), device="cpu").images["depth"][0] == 32767).all()
+
+
+def test_file_that_is_not_scenes(scenes_h5, files, tmp_path):
+    table = scene_table(scenes_h5)
+    whole = scenes_h5.read_bytes()
+    path = tmp_path / "other.h5"
+
+    def error() -> str:
+        with pytest.raises(InputError) as caught:
+            load_scenes(path, table, device="cpu")
+        with pytest.raises(InputError):
+            scene_table(path)
+        return str(caught.value)
+
+    assert error().startswith(f"{path}: not found")
+    path.write_bytes(b"hello" * 1000)
+    assert error().startswith(f"{path}: not an HDF5 file")
+    for kept in (0.3, 0.99):
+        path.write_bytes(whole[: int(len(whole) * kept)])
+        assert error().startswith(f"{path}: truncated")
+    shutil.copy(files[0], path)
+    assert error().startswith(f"{path}: attribute format is not 'semcom-scenes'")
+    path.write_bytes(whole)
+    with h5py.File(path, "r+") as file:
+        file.attrs["version"] = 99
+    assert error().startswith(f"{path}: attribute version is 99, this program reads 1")
+    path.write_bytes(whole)
+    with h5py.File(path, "r+") as file:
+        del file["label"]
+    assert error().startswith(f"{path}: damaged")
+
+
+def test_split_table_of_other_scenes(scenes_h5, tmp_path):
+    table = scene_table(scenes_h5)
+    path = tmp_path / "splits.csv"
+
+    def error(changed: pd.DataFrame) -> str:
+        changed.to_csv(path, index=False)
+        with pytest.raises(InputError) as caught:
+            load_scenes(scenes_h5, path, device="cpu")
+        return str(caught.value)
+
+    assert error(table.drop(columns="room")).startswith(f"{path}: column room is missing")
+    assert error(table[:-1]).startswith(f"{path}: column scene does not fit the scenes in {scenes_h5}")
+    assert error(table.replace({"class": {"office": "kitchen"}})).startswith(f"{path}: column class does not fit")
+    assert error(table.replace({"split": {"test": "tets"}})).startswith(f"{path}: column split has 'tets'")
+    path.unlink()
+    with pytest.raises(InputError, match=r"splits\.csv: cannot be read"):
+        load_scenes(scenes_h5, path, device="cpu")
