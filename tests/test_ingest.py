@@ -17,7 +17,7 @@ from PIL import Image
 
 from semcom.data.nyud2 import open_scenes
 from semcom.data.nyud2_layout import CLASSES, PUBLISHED_COUNTS
-from semcom.data.scenes import ingest, load_scenes, scene_table, write_scenes
+from semcom.data.scenes import READERS, ingest, load_scenes, scene_table, write_scenes
 from semcom.data.splits import split_table
 from semcom.errors import InputError
 
@@ -249,7 +249,7 @@ def test_ingest_checks_and_writes_the_counts(files, tmp_path, capsys, monkeypatc
         ingest("nyud2", *files, tmp_path / "out" / "scenes.h5", size=8, counts_csv=tmp_path / "out" / "counts.csv")
     assert not list((tmp_path / "out").glob("*"))
     small = {name: (0, 0) for name in CLASSES} | dict.fromkeys(("bedroom", "kitchen", "office", "others"), (1, 1))
-    monkeypatch.setattr("semcom.data.nyud2.open_scenes", lambda *args: open_scenes(*args, published_counts=small))
+    monkeypatch.setattr(f"{READERS}.nyud2.open_scenes", lambda *args: open_scenes(*args, published_counts=small))
     calls = []
     counts = ingest(
         "nyud2",
@@ -285,7 +285,7 @@ def test_published_counts_are_the_default(files):
 
 
 def test_unknown_reader(files, tmp_path):
-    for name in ("nosuch", "splits", "../x"):
+    for name in ("nosuch", "_private", "../x", "a.b"):
         with pytest.raises(InputError, match="data.reader is "):
             ingest(name, *files, tmp_path / "scenes.h5", size=8, counts_csv=tmp_path / "counts.csv")
 
@@ -346,7 +346,7 @@ def test_no_room_on_disk(files, tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 def test_disk_full_during_the_counts(files, tmp_path, monkeypatch):
-    monkeypatch.setattr("semcom.data.nyud2.open_scenes", open_small)
+    monkeypatch.setattr(f"{READERS}.nyud2.open_scenes", open_small)
     (tmp_path / "counts.csv.tmp").symlink_to("/dev/full")  # every write fails with ENOSPC
     with pytest.raises(InputError, match=r"counts\.csv: the disk is full"):
         ingest("nyud2", *files, tmp_path / "scenes.h5", size=8, counts_csv=tmp_path / "counts.csv")

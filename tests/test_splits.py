@@ -151,13 +151,16 @@ def test_class_left_without_labels():
 
 
 def test_check_split():
-    table = pd.DataFrame({"class": ["a"] * 40 + ["b"] * 8 + ["c"] * 50, "split": ["train"] * 48 + ["test"] * 50})
+    table = pd.DataFrame({"class": ["a"] * 40 + ["b"] * 8 + ["a"] * 50, "split": ["train"] * 48 + ["test"] * 50})
     check_split(table, [0.1, 1], {"supervised": (48, 5)})
     for batches, words in (
-        ((49, 5), "pretrain.batch_size of method supervised is 49, but there are 48"),
-        ((48, 6), "finetune.batch_size of method supervised is 6, but label fraction 0.1 leaves 5"),
+        ((49, 5), "pretrain.batch_size of supervised: 49 exceeds the 48 scenes"),
+        ((48, 6), "finetune.batch_size of supervised: 6 exceeds the 5 scenes"),
     ):
         with pytest.raises(InputError, match=words):
             check_split(table, [1, 0.1], {"supervised": batches})
-    with pytest.raises(InputError, match="^class b: label fraction 0.05 of its 8"):
+    with pytest.raises(InputError, match=r"^class b: label fraction 0\.05 of its 8"):
         check_split(table, [0.05], {})
+    table.loc[len(table)] = ("c", "test")
+    with pytest.raises(InputError, match="^class c: no training scene is left"):
+        check_split(table, [1], {})

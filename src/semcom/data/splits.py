@@ -4,7 +4,7 @@ Takes labels, room names and the official split; gives tables and indices. No im
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -168,33 +168,3 @@ def label_subset(
             )
         taken.append(np.random.default_rng([seed, int(label)]).permutation(members)[:count])
     return np.sort(np.concatenate(taken))
-
-
-def check_split(
-    table: pd.DataFrame, label_fractions: Iterable[float], batch_sizes: Mapping[str, tuple[int, int]]
-) -> None:
-    """Find out before any training whether every label fraction leaves each class a scene and each batch enough.
-
-    Args:
-        table: as `split_table` gives it.
-        batch_sizes: method to (pretrain.batch_size, finetune.batch_size).
-
-    Raises:
-        InputError: a class would get no labelled scene, or a batch exceeds the scenes it is drawn from.
-    """
-    train = table.loc[table["split"] == "train", "class"]
-    class_names, labels = np.unique(train.to_numpy(dtype=object), return_inverse=True)
-    for method, (batch, _) in batch_sizes.items():
-        if batch > len(labels):
-            raise InputError(
-                f"pretrain.batch_size of method {method} is {batch}, but there are {len(labels)} training scenes; take "
-                "a smaller batch or a smaller data.validation_fraction in the config"
-            )
-    for fraction in label_fractions:
-        kept = len(label_subset(labels, fraction, 0, class_names))  # the counts do not depend on the seed
-        for method, (_, batch) in batch_sizes.items():
-            if batch > kept:
-                raise InputError(
-                    f"finetune.batch_size of method {method} is {batch}, but label fraction {fraction} leaves {kept} "
-                    "labelled scenes; take a smaller batch or a larger label fraction in the config"
-                )
