@@ -5,7 +5,9 @@ Out: matplotlib figures, and by `save` their PDF, SVG and PNG files, the same by
 """
 
 import os
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -16,8 +18,6 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 
 from semcom import style
 from semcom.data.scenes import scene_table
@@ -26,6 +26,8 @@ from semcom.tables import t_interval
 
 INTERVAL_SEEDS = 4  # with fewer, t-intervals say little (t = 12.7 for two), so the band shows the extremes instead
 MARKERS = 7  # a curve
+DEPTH_COLORS = "viridis_r"  # near is bright
+SHEET_GAP = 0.06  # of an image's side, between scenes
 CURVE_POINTS = 300  # of stage I, which has thousands of steps: more than a column can show
 
 
@@ -44,8 +46,8 @@ def accuracy_figure(
 ) -> Figure:
     """Accuracy against communication round, a panel an SNR; mean and band over the seeds that did not diverge.
 
-    A diverged seed's own curve is thin and ends in a cross (on the bottom edge where it has no accuracy), and the
-    legend counts it. Runs that are not there are named below the legend.
+    A diverged seed's own curve is thin and ends in a cross (near the bottom edge where it has no accuracy at all), and
+    the legend counts it. The line below the panels says what the band is, and names the runs that are not there.
 
     Args:
         rounds: of `tables.collect_rounds`, in any order of rows.
@@ -58,9 +60,7 @@ def accuracy_figure(
     Raises:
         InputError: `rounds` mixes several experiments.
     """
-    experiments = rounds["experiment"].unique()
-    if len(experiments) > 1:
-        raise InputError(f"a figure shows one experiment, the runs are of {', '.join(experiments)}; draw each by itself")
+    _check_one_experiment(rounds)
     shown = rounds[(rounds["label_fraction"] == label_fraction) & (rounds["split"] == split)]
     cells = {
         (snr, method): shown[(shown["snr_db"] == snr) & (shown["method"] == method)].sort_values(["seed", "round"])
@@ -73,18 +73,18 @@ def accuracy_figure(
     with style.applied():
         figure, panels = _panels(len(snr_db))
         for number, (axes, snr) in enumerate(zip(panels, snr_db, strict=True)):
-            axes.set_title(f"({chr(97 + number)}) {_labels(label_fraction)}, SNR = {snr:g} dB")
+            letter = f"({chr(97 + number)}) " if len(snr_db) > 1 else ""
+            axes.set_title(f"{letter}{_labels(label_fraction)}, SNR = {snr:g} dB")
             axes.set_xlabel("Communication round")
             for order, method in enumerate(methods):
                 diverged = _curves(cells[snr, method], "round", "accuracy", diverged=True)
-                _draw_diverged(axes, diverged, looks[method], scale=100)
+                _draw_diverged(axes, 100 * diverged, looks[method], level=0.03 + 0.07 * order)
                 curves = survivors[snr, method]
                 if not curves.empty:
                     _draw_mean(axes, 100 * curves, looks[method], band, order / len(methods))
             if majority_accuracy is not None:
                 axes.axhline(100 * majority_accuracy, color="0.45", linewidth=0.8, dashes=(6, 3), zorder=1)
-            axes.set_xlim(left=0)
-            axes.margins(x=0)
+            axes.set_xlim(0, 1.02 * max(shown["round"].max(), 1) if len(shown) else 1)
         panels[0].set_ylabel(f"{split.capitalize()} accuracy (%)")
 
         handles = []
@@ -95,8 +95,18 @@ def accuracy_figure(
             reference = f"Majority class ({100 * majority_accuracy:.1f} %)"
             handles.append(Line2D([], [], color="0.45", linewidth=0.8, dashes=(6, 3), label=reference))
         expected = sorted(set(shown["seed"])) if seeds is None else list(seeds)
-        _finish(figure, handles, band_label, _missing(cells, looks, expected))
+        notes = [f"Line and band: {band_label}."]
+        if any(cell["status"].ne("ok").any() for cell in cells.values()):
+            notes.append("Crosses: where a run diverged, which leaves it out of the mean.")
+        _legend_above(figure, handles)
+        _note_below(figure, " ".join([*notes, *_missing(cells, looks, expected)]))
     return figure
+
+
+def _check_one_experiment(runs: pd.DataFrame) -> None:
+    experiments = sorted(runs["experiment"].unique())
+    if len(experiments) > 1:
+        raise InputError(f"a figure shows one experiment, the runs are of {', '.join(experiments)}; draw each by itself")
 
 
 def _labels(fraction: float) -> str:
@@ -108,7 +118,7 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
     columns = min(count, 2)
     rows = -(-count // 2)
     width = style.DOUBLE_COLUMN if columns == 2 else style.SINGLE_COLUMN
-    figure = Figure(figsize=(width, 2.3 * rows), layout="constrained")
+    figure = Figure(figsize=(width, 2.15 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     for axes in grid[count:]:
         axes.remove()
@@ -149,17 +159,16 @@ def _draw_mean(axes: Axes, curves: pd.DataFrame, look: style.MethodStyle, band: 
     )  # fmt: skip
 
 
-def _draw_diverged(axes: Axes, curves: pd.DataFrame, look: style.MethodStyle, *, scale: float = 1) -> None:
-    """Each diverged run by itself, with a cross at its last step, beside its last finite value."""
+def _draw_diverged(axes: Axes, curves: pd.DataFrame, look: style.MethodStyle, *, level: float) -> None:
+    """Each diverged run by itself, up to a cross at its last finite value; without one, at `level` of the axes."""
     cross = {"color": look.color, "marker": "x", "markersize": 5.5, "markeredgewidth": 1.4, "clip_on": False}
     for seed in curves:
-        run = scale * curves[seed].replace([np.inf, -np.inf], np.nan)
-        finite = run.dropna()
-        if finite.empty:
-            axes.plot(curves.index[0], 0, transform=axes.get_xaxis_transform(), zorder=5, **cross)
+        run = curves[seed].dropna()
+        if run.empty:
+            axes.plot(curves.index[0], level, transform=axes.get_xaxis_transform(), zorder=5, **cross)
             continue
-        axes.plot(finite.index, finite, color=look.color, linewidth=0.6, alpha=0.7, zorder=2)
-        axes.plot(finite.index[-1], finite.iloc[-1], zorder=5, **cross)
+        axes.plot(run.index, run, color=look.color, linewidth=0.6, alpha=0.7, zorder=2)
+        axes.plot(run.index[-1], run.iloc[-1], zorder=5, **cross)
 
 
 def _diverged_count(cell: pd.DataFrame) -> tuple[int, int]:
@@ -178,16 +187,20 @@ def _diverged_note(counts: Sequence[tuple[int, int]]) -> str:
     return f" ({', '.join(notes)} diverged)"
 
 
-def _missing(cells: dict, looks: dict[str, style.MethodStyle], seeds: Sequence[int]) -> str:
+def _missing(cells: dict, looks: dict[str, style.MethodStyle], seeds: Sequence[int]) -> list[str]:
+    """A sentence on the cells and seeds that have no run, if there are any."""
     notes = []
-    for (snr, method), cell in cells.items():
-        absent = sorted(set(seeds) - set(cell["seed"]))
-        if cell.empty:
-            notes.append(f"{looks[method].label}, {snr:g} dB")
-        elif absent:
-            plural = "s" if len(absent) > 1 else ""
-            notes.append(f"{looks[method].label}, {snr:g} dB, seed{plural} {' '.join(map(str, absent))}")
-    return f"Not run: {'; '.join(notes)}" if notes else ""
+    for snr in dict.fromkeys(snr for snr, _ in cells):
+        panel = {method: cell for (other, method), cell in cells.items() if other == snr}
+        if all(cell.empty for cell in panel.values()):
+            notes.append(f"all methods, {snr:g} dB")
+            continue
+        for method, cell in panel.items():
+            absent = sorted(set(seeds) - set(cell["seed"]))
+            which = "" if cell.empty else f", seed{'s' * (len(absent) > 1)} {' '.join(map(str, absent))}"
+            if cell.empty or absent:
+                notes.append(f"{looks[method].label}, {snr:g} dB{which}")
+    return [f"Not run: {'; '.join(notes)}."] if notes else []
 
 
 def _handle(look: style.MethodStyle, label: str) -> Line2D:
@@ -197,16 +210,21 @@ def _handle(look: style.MethodStyle, label: str) -> Line2D:
     )  # fmt: skip
 
 
-def _finish(figure: Figure, handles: list, band_label: str, note: str) -> None:
-    """One legend for all panels, below them; then what the bands are, and what is missing."""
-    wide = figure.get_figwidth() > style.SINGLE_COLUMN
-    handles = [*handles, Patch(facecolor="0.5", alpha=0.3, label=band_label.capitalize())]
-    columns = min(len(handles), 3 if wide else 2)
-    lines = -(-len(handles) // columns) + bool(note)
-    figure.set_figheight(figure.get_figheight() + 0.19 * lines)
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, columnspacing=1.6)
-    if note:
-        figure.supxlabel(note, fontsize=7.5, color="0.3", style="italic")
+def _legend_above(figure: Figure, handles: list[Line2D]) -> None:
+    """One legend for all panels, in as few rows as fit the figure's width, for which the figure grows."""
+    for columns in range(len(handles), 0, -1):
+        legend = figure.legend(handles=handles, loc="outside upper center", ncols=columns, columnspacing=1.2)
+        box = legend.get_window_extent()
+        if columns == 1 or box.width <= figure.bbox.width:
+            break
+        legend.remove()
+    figure.set_figheight(figure.get_figheight() + box.height / figure.dpi)
+
+
+def _note_below(figure: Figure, text: str) -> None:
+    lines = textwrap.wrap(text, width=int(22 * figure.get_figwidth()))  # characters an inch at this size
+    figure.supxlabel("\n".join(lines), fontsize=7.5, color="0.3", linespacing=1.2)
+    figure.set_figheight(figure.get_figheight() + 0.13 * len(lines))
 
 
 # Stage I
@@ -223,27 +241,32 @@ def pretraining_figure(steps: pd.DataFrame, *, methods: Sequence[str]) -> Figure
         methods: to show, in the order of the columns; those without stage I are left out.
 
     Raises:
-        InputError: `steps` holds none of `methods`.
+        InputError: `steps` holds none of `methods`, or mixes several experiments.
     """
+    _check_one_experiment(steps)
     shown = [method for method in methods if (steps["method"] == method).any()]
     if not shown:
         raise InputError(f"no pre-training run of {', '.join(methods)}; run stage I of one of them first")
-    looks = style.method_styles(list(methods))
+    # A panel has one method, so its colour is enough; dashes and markers would hide the course of thousands of steps.
+    looks = {m: replace(look, linestyle="-", marker="") for m, look in style.method_styles(list(methods)).items()}
     steps = steps[steps["method"].isin(shown)]
     block = -(-int(steps["step"].max()) // CURVE_POINTS)
     blocks = {(m, y): _blocks(steps[steps["method"] == m], y, block) for m in shown for y in ("loss", "gradient_norm")}
     survivors = {key: _curves(cell, "step", key[1], diverged=False) for key, cell in blocks.items()}
     band, band_label = _band(survivors.values())
     with style.applied():
-        figure = Figure(figsize=(style.DOUBLE_COLUMN if len(shown) > 1 else style.SINGLE_COLUMN, 3.2), layout="constrained")
-        grid = figure.subplots(2, len(shown), sharex=True, sharey="none", squeeze=False)
+        width = style.DOUBLE_COLUMN if len(shown) > 1 else style.SINGLE_COLUMN
+        figure = Figure(figsize=(width, 3.1), layout="constrained")
+        grid = figure.subplots(2, len(shown), sharex=True, squeeze=False)
         for column, method in enumerate(shown):
             for axes, name in zip(grid[:, column], ("loss", "gradient_norm"), strict=True):
                 if column and name == "gradient_norm":
                     axes.sharey(grid[1, 0])
+                    axes.tick_params(labelleft=False)
                 if not survivors[method, name].empty:
                     _draw_mean(axes, survivors[method, name], looks[method], band, 0)
-                _draw_diverged(axes, _curves(blocks[method, name], "step", name, diverged=True), looks[method])
+                diverged = _curves(blocks[method, name], "step", name, diverged=True)
+                _draw_diverged(axes, diverged, looks[method], level=0.03)
             _scale_loss(grid[0, column], blocks[method, "loss"]["loss"])
             grid[1, column].set_yscale("log")
             note = _diverged_note([_diverged_count(blocks[method, "loss"])])
@@ -252,8 +275,8 @@ def pretraining_figure(steps: pd.DataFrame, *, methods: Sequence[str]) -> Figure
             grid[1, column].set_xlim(left=0)
         grid[0, 0].set_ylabel("Loss")
         grid[1, 0].set_ylabel("Gradient norm")
-        smoothing = f"; loss: mean, gradient norm: maximum over {block} steps a point" if block > 1 else ""
-        figure.supxlabel(f"Line and band: {band_label}{smoothing}", fontsize=7.5, color="0.3")
+        blocked = f" Each point: mean loss, and largest gradient norm, of {block} steps." if block > 1 else ""
+        _note_below(figure, f"Line and band: {band_label}.{blocked}")
     return figure
 
 
@@ -296,24 +319,30 @@ def contact_sheet(scenes_h5: str | Path, *, per_class: int = 4, seed: int = 0, s
         names = [name for name in file["class_names"].asstr()[:] if name in chosen]
         images = {scene: (file["rgb"][scene], file["depth"][scene]) for name in names for scene in chosen[name]}
     depths = np.stack([depth for _, depth in images.values()])
-    # The farthest hundredth is mostly windows and sensor faults, and would flatten the scale of the rest.
-    colors = ScalarMappable(Normalize(np.floor(depths.min()), np.ceil(np.quantile(depths, 0.99))), "viridis_r")
+    # The farthest few hundredths are mostly windows and sensor faults, and would flatten the scale of the rest.
+    norm = Normalize(np.floor(depths.min()), np.ceil(np.quantile(depths, 0.97)))
 
+    # One axes with a unit square an image: RGB and depth of a scene touch, scenes and classes stand apart.
+    left = np.arange(per_class) * (2 + 2 * SHEET_GAP)
+    top = np.arange(len(names)) * (1 + SHEET_GAP)
+    right, bottom = left[-1] + 2, top[-1] + 1
     with style.applied():
-        side = (style.DOUBLE_COLUMN - 1.45) / (2 * per_class)  # inches; class names and colour bar take the rest
-        figure = Figure(figsize=(style.DOUBLE_COLUMN, side * len(names) * 1.04 + 0.1), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
-        grid = figure.subplots(len(names), 2 * per_class, squeeze=False)
-        for row, name in zip(grid, names, strict=True):
-            for axes in row:
-                axes.set(xticks=[], yticks=[])
-                axes.spines[:].set_visible(False)
-            row[0].set_ylabel(name.replace("_", " "), rotation=0, ha="right", va="center")
-            for axes, scene in zip(row[::2], chosen[name], strict=False):
-                axes.imshow(np.moveaxis(images[scene][0], 0, -1))
-            for axes, scene in zip(row[1::2], chosen[name], strict=False):
-                axes.imshow(images[scene][1][0], cmap=colors.cmap, norm=colors.norm)
-        figure.colorbar(colors, ax=grid, label="Depth (m)", extend="max", aspect=40, shrink=0.6, pad=0.01)
+        height = (style.DOUBLE_COLUMN - 1.5) * bottom / right + 0.3  # class names and colour bar take 1.5 inches
+        figure = Figure(figsize=(style.DOUBLE_COLUMN, height), layout="constrained")
+        axes = figure.subplots()
+        for y, name in zip(top, names, strict=True):
+            for x, scene in zip(left, chosen[name], strict=False):
+                rgb, depth = images[scene]
+                axes.imshow(np.moveaxis(rgb, 0, -1), extent=(x, x + 1, y + 1, y))
+                axes.imshow(depth[0], extent=(x + 1, x + 2, y + 1, y), cmap=DEPTH_COLORS, norm=norm)
+        axes.set(xlim=(0, right), ylim=(bottom, 0), aspect="equal")
+        axes.set_yticks(top + 0.5, [name.replace("_", " ") for name in names])
+        axes.set_xticks((left[:, None] + [0.5, 1.5]).ravel(), ["RGB", "Depth"] * per_class)
+        axes.tick_params(length=0, labeltop=True, labelbottom=False)
+        axes.grid(False)
+        axes.spines[:].set_visible(False)
+        scale = ScalarMappable(norm, DEPTH_COLORS)
+        figure.colorbar(scale, ax=axes, label="Depth (m)", extend="max", aspect=40, shrink=0.6, pad=0.02)
     return figure
 
 

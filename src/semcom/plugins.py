@@ -5,7 +5,7 @@ not pay for torch while it builds the graph.
 """
 
 import difflib
-import importlib
+import importlib.util
 import pkgutil
 from types import ModuleType
 
@@ -14,7 +14,7 @@ from semcom.errors import InputError
 
 def names(package: str) -> list[str]:
     """Names of the public modules of a package, sorted."""
-    path = importlib.import_module(package).__path__
+    path = importlib.util.find_spec(package).submodule_search_locations
     return sorted(module.name for module in pkgutil.iter_modules(path) if not module.name.startswith("_"))
 
 

@@ -4,7 +4,7 @@ In:  one `rounds.csv` a fine-tuning run (`ROUNDS_COLUMNS`), one `steps.csv` a pr
      terms of its loss).
 Out: `rounds.csv` (all runs, tidy), `summary.csv` (accuracy), `rounds_to_target.csv` (overhead), `pretraining.csv`.
 
-A *run* is one method, SNR, label fraction and seed; a *cell* is all seeds of a run. Accuracies are shares in [0, 1].
+A *run* is one method, SNR, label fraction and seed; a *panel* is all methods and seeds of an SNR and label fraction. Accuracies are shares in [0, 1].
 
 Diverged runs. `diverged` counts the seeds whose stage II ended early and those whose stage I did, so that stage II never
 began; `diverged_seeds` names them. They have no accuracy at the end of training, so they are left out of means and
@@ -12,6 +12,7 @@ intervals, which are therefore those of the `seeds - diverged` surviving runs. I
 that diverged before reaching a target never reaches it.
 """
 
+import itertools
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -38,19 +39,12 @@ BOOTSTRAP_SAMPLES = 10_000  # leaves a percentile's Monte Carlo error far below 
 
 _INTEGERS = ["seed", "round", "step", *LEDGER]
 _TEXT = ["experiment", "method", "split", "status"]
+_PANEL = ["experiment", "split", "label_fraction", "snr_db"]  # methods are compared within one
 _COSTS = {  # unit -> the columns whose sum is a run's cumulative cost
     "rounds": ["round"],
     "channel_uses": ["uplink_channel_uses", "downlink_channel_uses"],
     "bits": ["uplink_bits", "downlink_bits"],
 }
-_TARGET_TEXT = [f"{unit}_text" for unit in _COSTS]
-_TARGET_COLUMNS = [
-    *("experiment", "split", "label_fraction", "snr_db", "target_share", "method", "target_accuracy"),
-    *("seeds", "diverged", "diverged_seeds", "reached"),
-    *("median_rounds", "rounds_text", "ci95_low_rounds", "ci95_high_rounds", "rounds_ratio_to_supervised"),
-    *("median_channel_uses", "channel_uses_text", "ci95_low_channel_uses", "ci95_high_channel_uses"),
-    *("channel_uses_ratio_to_supervised", "median_bits", "bits_text", "ci95_low_bits", "ci95_high_bits"),
-]
 
 
 # Reading and writing
@@ -132,11 +126,10 @@ def _read(
         unreadable = frame[column].isna() & ~raw[column].str.lower().isin(["", "nan"])
         _refuse(path, raw, column, unreadable, "a number")
         if column in required:
-            may_be_nan = frame["status"].ne("ok") if column in nan_if_diverged else False
-            _refuse(path, raw, column, frame[column].isna() & ~pd.Series(may_be_nan, frame.index), "a number")
+            needed = frame["status"].eq("ok") | (column not in nan_if_diverged)
+            _refuse(path, raw, column, frame[column].isna() & needed, "a number")
         if column in _INTEGERS and column in required:
-            whole = np.isfinite(frame[column]) & (frame[column] % 1 == 0) & (frame[column] >= 0)
-            _refuse(path, raw, column, ~whole, "a whole number from 0 up")
+            _refuse(path, raw, column, (frame[column] % 1 != 0) | (frame[column] < 0), "a whole number from 0 up")
             frame[column] = frame[column].astype(np.int64)
         else:
             frame[column] = frame[column].astype(np.float64)
@@ -148,9 +141,8 @@ def _refuse(path: Path, frame: pd.DataFrame, column: str, bad: pd.Series, expect
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         value = frame[column].iloc[row]
-        raise InputError(
-            f"{path}: line {row + 2}, column {column}: {str(value)!r} is not {expected}; run its stage again"
-        )
+        fault = f"line {row + 2}, column {column}: {str(value)!r} is not {expected}"
+        raise InputError(f"{path}: {fault}; run its stage again")
 
 
 def _collected(frames: list[pd.DataFrame], methods: Sequence[str], key: list[str], what: str) -> pd.DataFrame:
@@ -192,26 +184,18 @@ def t_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         mean, low, high, each (...); the bounds are NaN for n < 2, and all three for n = 0.
     """
     values = np.asarray(values, float)
-    n = len(values)
-    if n == 0:
-        return (np.full(values.shape[1:], np.nan),) * 3
+    n, unknown = len(values), np.full(values.shape[1:], np.nan)
+    if n < 2:
+        return values.mean(axis=0) if n else unknown, unknown, unknown
     mean = values.mean(axis=0)
-    if n == 1:
-        return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
     half = stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
     return mean, mean - half, mean + half
 
 
 def bootstrap_median_interval(values: np.ndarray, *, samples: int, seed: int) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the median; infinite values are allowed.
+    """95 % percentile bootstrap interval (low, high) of the median of (n,) values, one a seed; NaN for n < 2.
 
-    Args:
-        values: (n,), one entry a seed.
-        samples: bootstrap samples.
-        seed: of the resampling; the same seeds are drawn for every table row, so rows do not depend on each other.
-
-    Returns:
-        low, high; NaN for n < 2.
+    Values may be infinite. `seed` draws the same resamples for every table row, so rows do not depend on each other.
     """
     n = len(values)
     if n < 2:
@@ -260,12 +244,9 @@ def run_accuracy(rounds: pd.DataFrame, settings: TableSettings) -> pd.DataFrame:
         last = (run if trained.empty else trained).tail(settings.last_evaluations)
         end = run.iloc[-1]
         survived = end["status"] == "ok"
-        rows.append(
-            dict(zip([*RUN, "split"], key, strict=True))
-            | {"status": end["status"], "final_round": end["round"]}
-            | {name: last[name].mean() if survived else np.nan for name in ("accuracy", "mean_class_accuracy")}
-            | {"final_accuracy": end["accuracy"] if survived else np.nan}
-        )
+        row = dict(zip([*RUN, "split"], key, strict=True)) | {"status": end["status"], "final_round": end["round"]}
+        row |= {name: last[name].mean() if survived else np.nan for name in ("accuracy", "mean_class_accuracy")}
+        rows.append(row | {"final_accuracy": end["accuracy"] if survived else np.nan})
     return pd.DataFrame(rows)
 
 
@@ -284,12 +265,11 @@ def summary(rounds: pd.DataFrame, settings: TableSettings, *, methods: Sequence[
     """
     runs = run_accuracy(rounds, settings)
     rows = []
-    for _, group in runs.groupby(["experiment", "split", "label_fraction", "snr_db"]):
+    for key, group in runs.groupby(_PANEL):
         baseline = group[group["method"] == BASELINE].set_index("seed")["accuracy"]
         for method, cell in group.groupby("method"):
             cell = cell.sort_values("seed")
-            row = {name: cell[name].iloc[0] for name in ("experiment", "split", "label_fraction", "snr_db")}
-            row |= {"method": method} | _seeds(cell)
+            row = dict(zip(_PANEL, key, strict=True)) | {"method": method} | _seeds(cell)
             survived = cell[cell["status"] == "ok"]
             for name in ("accuracy", "mean_class_accuracy", "final_accuracy"):
                 row |= _interval(name, survived[name])
@@ -330,31 +310,32 @@ def rounds_to_target(
     rounds = rounds[rounds["split"] == split].sort_values("round")
     if rounds.empty:
         raise InputError(f"the runs have no evaluations of split {split!r}; name another one")
-    panel = ["experiment", "label_fraction", "snr_db"]
     ends = run_accuracy(rounds, settings)
-    supervised = ends[(ends["method"] == BASELINE) & (ends["status"] == "ok")]
-    plateaus = supervised.groupby(panel)["accuracy"].mean()
-    costs = pd.DataFrame({unit: rounds[columns].sum(axis=1) for unit, columns in _COSTS.items()})
-    rounds = pd.concat([rounds[[*RUN, "accuracy", "status"]], costs], axis=1)
+    survivors = ends[(ends["method"] == BASELINE) & (ends["status"] == "ok")]
+    plateaus = survivors.groupby(_PANEL)["accuracy"].mean()
+    costs = {unit: rounds[columns].sum(axis=1) for unit, columns in _COSTS.items()}
+    rounds = rounds[[*RUN, "split", "accuracy", "status"]].assign(**costs)
     rows = []
-    for key, evaluations in rounds.groupby(panel):
-        longest = evaluations[list(_COSTS)].max()
+    for key, panel in rounds.groupby(_PANEL):
         plateau = plateaus.get(key, np.nan)
-        for share in settings.targets:
-            target_rows = []
-            for method, cell in evaluations.groupby("method"):
-                row = {**dict(zip(panel, key, strict=True)), "split": split, "target_share": share, "method": method}
-                row |= {"target_accuracy": share * plateau}
-                row |= _seeds(ends[(ends[panel] == list(key)).all(axis=1) & (ends["method"] == method)])
-                if np.isfinite(plateau):
-                    reached, bounds = _costs_to_target(cell, share * plateau, longest, settings)
-                    row |= {"reached": int(np.isfinite(reached["rounds"]).sum())}
-                    for unit in _COSTS:
-                        row |= _cost(unit, reached[unit].to_numpy(), bounds[unit], bootstrap_samples, bootstrap_seed)
-                target_rows.append(row)
-            rows += _with_ratios(target_rows)
-    table = pd.DataFrame(rows).reindex(columns=_TARGET_COLUMNS)
-    return _by_panel(table.astype({"reached": "Int64", **dict.fromkeys(_TARGET_TEXT, "str")}), methods)
+        for share, (method, cell) in itertools.product(settings.targets, panel.groupby("method")):
+            runs = ends[(ends[_PANEL] == list(key)).all(axis=1) & (ends["method"] == method)]
+            row = dict(zip(_PANEL, key, strict=True)) | {"target_share": share, "method": method}
+            row |= {"target_accuracy": share * plateau} | _seeds(runs)
+            reached, bounds = _costs_to_target(cell, share * plateau, panel[list(_COSTS)].max(), settings)
+            row |= {"reached": int(np.isfinite(reached["rounds"]).sum()) if np.isfinite(plateau) else pd.NA}
+            for unit in _COSTS:
+                cost = _cost(unit, reached[unit].to_numpy(), bounds[unit], bootstrap_samples, bootstrap_seed)
+                row |= cost if np.isfinite(plateau) else {name: "" if "text" in name else np.nan for name in cost}
+            rows.append(row)
+    table = _by_panel(pd.DataFrame(rows).astype({"reached": "Int64"}), methods)
+    targets = [table[name] for name in (*_PANEL, "target_share")]
+    for unit in ("rounds", "channel_uses"):
+        median = table[f"median_{unit}"]
+        supervised = median.where(table["method"] == BASELINE).groupby(targets).transform("max")
+        ratio = (median / supervised).where(np.isfinite(median) & np.isfinite(supervised) & (supervised > 0))
+        table.insert(table.columns.get_loc(f"ci95_high_{unit}") + 1, f"{unit}_ratio_to_supervised", ratio)
+    return table
 
 
 def pretraining_summary(steps: pd.DataFrame, *, methods: Sequence[str]) -> pd.DataFrame:
@@ -373,13 +354,11 @@ def pretraining_summary(steps: pd.DataFrame, *, methods: Sequence[str]) -> pd.Da
         finite = run[np.isfinite(run["gradient_norm"])]
         peak = finite.loc[finite["gradient_norm"].idxmax()] if len(finite) else None
         end = run.iloc[-1]
-        rows.append(
-            dict(zip(STEPS_RUN, key, strict=True))
-            | {"steps": len(run), "final_loss": end["loss"]}
-            | {"last_epoch_loss": run.loc[run["epoch"] == end["epoch"], "loss"].mean(skipna=False)}
-            | {"max_gradient_norm": np.nan if peak is None else peak["gradient_norm"]}
-            | {"max_gradient_norm_step": pd.NA if peak is None else peak["step"], "status": end["status"]}
-        )
+        row = dict(zip(STEPS_RUN, key, strict=True)) | {"steps": len(run), "final_loss": end["loss"]}
+        row["last_epoch_loss"] = run.loc[run["epoch"] == end["epoch"], "loss"].mean(skipna=False)
+        row["max_gradient_norm"] = np.nan if peak is None else peak["gradient_norm"]
+        row["max_gradient_norm_step"] = pd.NA if peak is None else peak["step"]
+        rows.append(row | {"status": end["status"]})
     table = pd.DataFrame(rows).astype({"max_gradient_norm_step": "Int64"})
     return _by_method(table, STEPS_RUN, methods)
 
@@ -415,17 +394,6 @@ def _cost(unit: str, reached: np.ndarray, bounds: pd.Series, samples: int, seed:
     low, high = bootstrap_median_interval(reached, samples=samples, seed=seed)
     text = _shown(median) if np.isfinite(median) else f"> {_shown(float(bounds.median()))}"
     return {f"median_{unit}": median, f"{unit}_text": text, f"ci95_low_{unit}": low, f"ci95_high_{unit}": high}
-
-
-def _with_ratios(rows: list[dict]) -> list[dict]:
-    """Add the ratios to the supervised row among the rows of one target."""
-    supervised = next((row for row in rows if row["method"] == BASELINE), {})
-    for row in rows:
-        for unit in ("rounds", "channel_uses"):
-            ours, theirs = row.get(f"median_{unit}", np.nan), supervised.get(f"median_{unit}", np.nan)
-            defined = np.isfinite(ours) and np.isfinite(theirs) and theirs > 0
-            row[f"{unit}_ratio_to_supervised"] = ours / theirs if defined else np.nan
-    return rows
 
 
 def _by_panel(table: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:

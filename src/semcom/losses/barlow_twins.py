@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from semcom.losses._correlation import alignment, correlation, redundancy
+from semcom.correlation import alignment, correlation, redundancy
 from semcom.settings import Settings, silent
 
 if TYPE_CHECKING:
@@ -35,3 +35,8 @@ def terms(z: Sequence[Tensor], z_tilde: Sequence[Tensor], options: Options) -> d
         "alignment": sum(alignment(c) for c in correlations),
         "redundancy": options.lambda_ * sum(redundancy(c) for c in correlations),
     }
+
+
+def views_exchanged(options: Options) -> int:
+    """No feature leaves its device: each modality is trained by itself."""
+    return 0

@@ -11,7 +11,7 @@ from __future__ import annotations
 from itertools import permutations
 from typing import TYPE_CHECKING
 
-from semcom.losses._correlation import alignment, correlation, preservation, redundancy
+from semcom.correlation import alignment, correlation, preservation, redundancy
 from semcom.settings import Settings, from_paper, silent
 
 if TYPE_CHECKING:
@@ -72,3 +72,8 @@ def cross_modal_terms(z: Sequence[Tensor], options: Options) -> dict[str, Tensor
         "unique_preservation": weight * sum(preservation(c) for c in unique),
         "unique_decorrelation": weight * options.lambda_uni * sum(redundancy(c) for c in unique),
     }
+
+
+def views_exchanged(options: Options) -> int:
+    """Eq. (11) correlates the first views of two modalities, whose features must meet."""
+    return 1 if options.cross_weight > 0 else 0

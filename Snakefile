@@ -1,0 +1,35 @@
+# semcom: arXiv 2503.13940 from raw NYU Depth V2 to its figures 4 and 5.
+#
+#   snakemake --cores 2 --configfile config/demo.yaml all     the built-in rooms, in minutes
+#   snakemake --cores all all                                 the paper in full (config/config.yaml)
+#   snakemake --cores 2 results/nyud2/figures/figure4.pdf     one figure, and only what it needs
+#   snakemake -n                                              what would run, and why
+from snakemake.utils import min_version
+
+min_version("9.19")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/pretrain.smk"
+include: "workflow/rules/finetune.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        ARTEFACTS,
+        REPORT,
+    localrule: True
+
+
+rule report:
+    input:
+        REPORT,
+    localrule: True

@@ -1,0 +1,514 @@
+"""The typed configuration: one model a section, checked as a whole before the workflow builds its graph.
+
+The models are the one source of keys, types and bounds. From them come the JSON schema in `workflow/schemas/`
+(`python -m semcom.config schema`) and the README's table of choices (`python -m semcom.config choices`); tests hold
+both in step. Values live in `config/*.yaml` alone.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
+
+from semcom import plugins
+from semcom.errors import InputError
+from semcom.settings import Settings, from_paper, ours, silent
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Span = Annotated[list[float], Field(min_length=2, max_length=2)]
+BASELINE = "supervised"  # the method that ratios in the tables refer to
+
+
+class RoomsSettings(Settings):
+    train_scenes: int = ours("rendered training scenes", ge=40)
+    test_scenes: int = ours("rendered test scenes", ge=40)
+    width: int = ours("image width in pixels", ge=16)
+    height: int = ours("image height in pixels", ge=16)
+    seed: int = ours("seed of the rendered rooms", ge=0)
+
+
+class RemoteFile(Settings):
+    urls: list[str] = ours("addresses, tried in turn", min_length=1)
+    sha256: str = ours("checksum of the file", pattern=r"^[0-9a-f]{64}$")
+    bytes: int = ours("size of the file", gt=0)
+
+
+class DownloadSettings(Settings):
+    labeled_mat: RemoteFile
+    splits_mat: RemoteFile
+
+
+class DataSettings(Settings):
+    reader: str = from_paper("data set: the name of a module in src/semcom/data/readers", "Sec. IV-A")
+    labeled_mat: str | None = ours("your own nyu_depth_v2_labeled.mat; null downloads (or renders) it")
+    splits_mat: str | None = ours("your own splits.mat; null downloads (or renders) it")
+    download: DownloadSettings | None = ours("where to download both files from")
+    image_size: int = from_paper("side in pixels that every scene is resized to", "Sec. IV-A", ge=8)
+    validation_fraction: float = silent(
+        "share of the official training scenes held out, by whole rooms", "0: the paper's runs train on all 795",
+        ge=0, lt=1,
+    )  # fmt: skip
+    validation_seed: int = ours("seed of the validation cut", ge=0)
+    rooms: RoomsSettings | None = ours("size of the built-in data set, rendered where reader is rooms")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.rooms is not None and self.reader != "rooms":
+            raise ValueError(f"rooms: gives a size, but reader is '{self.reader}'; set reader: rooms, or rooms: null")
+        if (self.labeled_mat is None) != (self.splits_mat is None):
+            raise ValueError("labeled_mat, splits_mat: the two belong together; give both, or null for both")
+        if self.labeled_mat is None and self.download is None and self.rooms is None:
+            raise ValueError("no source of scenes; give labeled_mat and splits_mat, or download, or rooms")
+        return self
+
+
+class EncoderSettings(Settings):
+    features: int = silent("K: features a device sends per scene", "256 per modality, half of ResNet-18's 512", ge=2)
+    width: int = from_paper("channels of ResNet-18's first stage; the standard network has 64", "Sec. IV-A", ge=4)
+    stem: Literal["imagenet", "small"] = from_paper(
+        "imagenet: 7x7 stride 2 and max-pool; small: 3x3 stride 1, for images of 32 px", "Sec. IV-A"
+    )
+    weights: dict[str, str] = silent(
+        "local ResNet-18 state dict per modality to start from", "none: Algorithm 1 starts from random weights"
+    )
+
+
+class ViewSettings(Settings):
+    crop_scale: Span = silent("area of the crop as a share of the scene, drawn uniformly", "see config/config.yaml")
+    crop_ratio: Span = silent("aspect ratio of the crop, drawn log-uniformly", "see config/config.yaml")
+    flip: float = silent("probability of a horizontal flip", "the protocol of reference [15]", ge=0, le=1)
+    brightness: float = silent("RGB brightness factor drawn from 1 +- this", "mild jitter", ge=0, lt=1)
+    contrast: float = silent("RGB contrast factor drawn from 1 +- this", "mild jitter", ge=0, lt=1)
+    saturation: float = silent("RGB saturation factor drawn from 1 +- this", "mild jitter", ge=0, lt=1)
+    hue: float = silent("RGB hue rotation drawn from +- this share of a turn", "mild jitter", ge=0, le=0.5)
+    grayscale: float = silent("probability of dropping colour", "as in SimCLR", ge=0, le=1)
+    depth_gain: float = silent("metric depth scaled by a factor from 1 +- this", "sensor scale error", ge=0, lt=1)
+    blur: float = silent("probability of a Gaussian blur", "as in SimCLR", ge=0, le=1)
+    blur_sigma: Span = silent("standard deviation of the blur in pixels of the view", "SimCLR's 0.1 to 2 at 224 px")
+    aligned: bool = silent("the same crop and flip for all modalities of a scene", "a scene's pixels stay registered")
+
+    @field_validator("crop_scale", "crop_ratio", "blur_sigma")
+    @classmethod
+    def _ascending(cls, span: list[float]) -> list[float]:
+        if not 0 < span[0] <= span[1]:
+            raise ValueError(f"must be two positive numbers in ascending order, got {span}")
+        return span
+
+
+class AugmentationSettings(Settings):
+    crop_size: int = from_paper("side in pixels of what an encoder sees", "Sec. IV-A", ge=8)
+    evaluation_crop_scale: float = silent(
+        "area of the centre crop that evaluation takes, as a share of the scene", "the training crops' scale", gt=0, le=1
+    )
+    pretrain: ViewSettings = ours("views of stage I")
+    finetune: ViewSettings = ours("views of stage II")
+
+
+class ScheduleSettings(Settings):
+    epochs: int = from_paper("passes over the stage's training scenes", "Sec. IV-A: 500", gt=0)
+    batch_size: int = from_paper("B; a last partial batch is dropped", "Sec. IV-A: 64", ge=2)
+    momentum: float = silent("SGD momentum", "the usual 0.9", ge=0, lt=1)
+    weight_decay: float = silent("L2 penalty of SGD, named but not printed", "lightly's 5e-4 for ResNet-18", ge=0)
+    warmup_epochs: float = silent("linear warm-up of the learning rate", "short, against early divergence", ge=0)
+    decay: Literal["cosine", "constant"] = silent("learning rate schedule, named but not printed", "cosine to 0")
+    clip_gradient_norm: float | None = silent("clip the gradient's norm to this", "null: the paper names none", gt=0)
+    diverged_gradient_norm: float = ours("a gradient norm beyond this ends the run as diverged", gt=0)
+
+    @model_validator(mode="after")
+    def _warm_up_fits(self) -> Self:
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(f"warmup_epochs ({self.warmup_epochs}) must be below epochs ({self.epochs})")
+        return self
+
+
+class PretrainSettings(ScheduleSettings):
+    learning_rate: float = silent("peak learning rate of stage I", "see config/config.yaml", gt=0)
+
+
+class FinetuneSettings(ScheduleSettings):
+    encoder_learning_rate: float = silent("peak learning rate of the encoders", "see config/config.yaml", gt=0)
+    decoder_learning_rate: float = silent("peak learning rate of the decoder", "see config/config.yaml", gt=0)
+    evaluate_every_rounds: int = silent("rounds between two evaluations", "about one an epoch", gt=0)
+    channel_draws: int = silent("channel realisations that an evaluation averages over", "5 bound its noise", gt=0)
+
+
+class DecoderSettings(Settings):
+    hidden: list[Positive] = silent("hidden layers of the server's MLP", "one layer: the encoders hold the depth")
+    dropout: float = silent("dropout before each layer of the MLP", "none", ge=0, lt=1)
+
+
+class ChannelSettings(Settings):
+    model: str = from_paper("fading: the name of a module in src/semcom/channels", "Sec. IV-B: AWGN")
+    convention: Literal["literal", "packed", "peak"] = from_paper(
+        "what is sent per channel use, and which power the SNR refers to; see src/semcom/channels", "eq. (2)"
+    )
+    equalizer: Literal["zero_forcing", "mmse"] = silent("use of the perfectly known h", "zero forcing; AWGN has h = 1")
+    snr_offset_db: dict[str, float] = silent("per-device offset to the grid's SNR", "none: all devices alike")
+
+
+class MethodSettings(Settings):
+    loss: str | None = ours("stage I loss: a module of src/semcom/losses; null trains from random weights")
+    options: dict[str, Any] = ours("the loss's own settings, checked against its Options")
+    projector: list[Positive] = silent(
+        "widths of an MLP between z and the loss, thrown away after stage I", "none: the paper's C is computed on z"
+    )
+    pretrain: dict[str, Any] = ours("keys of `pretrain:` that this method overrides")
+    finetune: dict[str, Any] = ours("keys of `finetune:` that this method overrides")
+
+
+class GridSettings(Settings):
+    methods: list[str] = from_paper("methods to compare, in the order of the legends", "Sec. IV-A", min_length=1)
+    snr_db: list[float] = from_paper("SNR per channel use in dB, a panel each", "Fig. 4, 5: 10 and 20", min_length=1)
+    label_fractions: list[Fraction] = from_paper("labelled share of the training scenes", "Fig. 4, 5", min_length=1)
+    seeds: list[Annotated[int, Field(ge=0)]] = silent("one run each", "five, for an interval", min_length=1)
+
+    @field_validator("methods", "snr_db", "label_fractions", "seeds")
+    @classmethod
+    def _distinct(cls, values: list) -> list:
+        if len(set(values)) < len(values):
+            raise ValueError(f"lists a value twice: {values}")
+        return values
+
+
+class TableSettings(Settings):
+    last_evaluations: int = silent("k: final accuracy is the mean of the last k evaluations", "never the best", gt=0)
+    smooth_evaluations: int = silent("running mean before a target counts as reached", "evaluations are noisy", gt=0)
+    hold_evaluations: int = silent("evaluations for which a reached target must hold", "no lucky peaks", gt=0)
+    targets: list[Fraction] = silent("targets as shares of the supervised plateau", "no standard exists", min_length=1)
+    bits_per_value: int = silent("bits a digital link would spend on one real value", "float32", gt=0)
+
+
+class FigureSettings(Settings):
+    figure4_label_fraction: Fraction | None = from_paper("labelled share in figure 4; null: no figure", "Fig. 4: all")
+    figure5_label_fraction: Fraction | None = from_paper("labelled share in figure 5; null: no figure", "Fig. 5: half")
+
+
+class ComputeSettings(Settings):
+    device: str = ours("auto takes a GPU where there is one; or cpu, cuda, cuda:1, mps")
+    threads: int = ours("CPU threads of one training job; part of the result to the last bit", gt=0)
+    precision: Literal["float32", "bfloat16"] = silent("arithmetic of the encoders; losses stay in float32", "measured")
+    channels_last: bool = ours("memory format of the images; results differ in the last bits only")
+    deterministic: bool = ours("refuse operations whose result may differ between two runs")
+
+
+class Config(Settings):
+    experiment: Name = ours("name of the folder under results/")
+    modalities: list[Name] = from_paper("one edge device each", "Sec. IV: RGB and depth", min_length=1)
+    data: DataSettings
+    encoder: EncoderSettings
+    augmentation: AugmentationSettings
+    methods: dict[Name, MethodSettings]
+    pretrain: PretrainSettings
+    finetune: FinetuneSettings
+    channel: ChannelSettings
+    decoder: DecoderSettings
+    grid: GridSettings
+    tables: TableSettings
+    figures: FigureSettings
+    compute: ComputeSettings
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for key, package, name in [
+            ("data.reader", "semcom.data.readers", self.data.reader),
+            ("channel.model", "semcom.channels", self.channel.model),
+            *((f"methods.{m}.loss", "semcom.losses", s.loss) for m, s in self.methods.items() if s.loss),
+        ]:
+            known = plugins.names(package)
+            if name not in known:
+                raise ValueError(f"{key}: no module '{name}' in {package}{plugins.did_you_mean(name, known)}")
+        for method in self.grid.methods:
+            if method not in self.methods:
+                hint = plugins.did_you_mean(method, list(self.methods))
+                raise ValueError(f"grid.methods: '{method}' has no entry under methods{hint}")
+        for key, fraction in self.figures.model_dump().items():
+            if fraction is not None and fraction not in self.grid.label_fractions:
+                raise ValueError(
+                    f"figures.{key}: {fraction} is not one of grid.label_fractions {self.grid.label_fractions}; "
+                    "add it there, or set the figure to null"
+                )
+        for key in ("weights", "snr_offset_db"):
+            section = "encoder" if key == "weights" else "channel"
+            for modality in getattr(getattr(self, section), key):
+                if modality not in self.modalities:
+                    hint = plugins.did_you_mean(modality, self.modalities)
+                    raise ValueError(f"{section}.{key}: '{modality}' is not one of modalities{hint}")
+        if self.channel.convention != "literal" and self.encoder.features % 2:
+            raise ValueError(
+                f"encoder.features: {self.encoder.features} is odd, but channel.convention {self.channel.convention} "
+                "packs two features into a channel use; take an even number"
+            )
+        for method in self.methods:
+            self.loss_options(method)
+            self.pretrain_settings(method)
+            self.finetune_settings(method)
+        for method in self.grid.methods:  # one that does not run need not fit the others' sizes
+            self._check_shared_features(method)
+            for fraction in self.grid.label_fractions:
+                self._check_batches(method, fraction)
+        return self
+
+    def _check_shared_features(self, method: str) -> None:
+        shared = getattr(self.loss_options(method), "shared_features", 0)
+        projector = self.methods[method].projector
+        width = projector[-1] if projector else self.encoder.features
+        if shared > width:
+            raise ValueError(
+                f"methods.{method}.options.shared_features: K_sha = {shared} exceeds the {width} features that the loss "
+                "sees (encoder.features, or the projector's last width); lower it"
+            )
+
+    def _check_batches(self, method: str, label_fraction: float) -> None:
+        """No batch may exceed the scenes it is drawn from, as far as the count is known before the data is."""
+        total = {"nyud2": 795, "rooms": self.data.rooms.train_scenes if self.data.rooms else None}.get(self.data.reader)
+        if total is None or (self.data.labeled_mat and self.data.reader != "nyud2"):
+            return
+        kept = total * (1 - self.data.validation_fraction)
+        for stage, batch, scenes in (
+            ("pretrain", self.pretrain_settings(method).batch_size, kept),
+            ("finetune", self.finetune_settings(method).batch_size, kept * label_fraction),
+        ):
+            if batch > scenes:
+                raise ValueError(
+                    f"{stage}.batch_size: {batch} exceeds the about {scenes:.0f} scenes it is drawn from "
+                    f"(label fraction {label_fraction:g} for finetune); take a smaller batch"
+                )
+
+    def check_files(self) -> None:
+        """Files of the user's own must be there before anything runs.
+
+        Raises:
+            InputError: names the key and the file.
+        """
+        files = {"data.labeled_mat": self.data.labeled_mat, "data.splits_mat": self.data.splits_mat}
+        files |= {f"encoder.weights.{modality}": path for modality, path in self.encoder.weights.items()}
+        for key, path in files.items():
+            if path is not None and not Path(path).is_file():
+                raise InputError(f"{key}: no file '{path}'; correct the path, or set the key as config/config.yaml has it")
+
+    def method(self, name: str) -> MethodSettings:
+        """The entry of a method.
+
+        Raises:
+            InputError: no such entry; the message lists those that exist.
+        """
+        if name not in self.methods:
+            raise InputError(
+                f"unknown method '{name}'{plugins.did_you_mean(name, list(self.methods))}; "
+                "add it under `methods:` of the configuration"
+            )
+        return self.methods[name]
+
+    def loss_options(self, method: str) -> Settings | None:
+        """The loss's own `Options` of a method, or None where it has no stage I."""
+        settings = self.method(method)
+        if settings.loss is None:
+            return None
+        options_type = plugins.load("semcom.losses", settings.loss).Options
+        return _validated(options_type, settings.options, f"methods.{method}.options")
+
+    def pretrain_job(self, method: str) -> "PretrainJob":
+        """Everything in the configuration that decides a method's stage I, and nothing else."""
+        options = self.loss_options(method)
+        if options is None:
+            raise InputError(f"method '{method}' has no loss, so there is nothing to pre-train; do not ask for it")
+        return PretrainJob(
+            experiment=self.experiment,
+            method=method,
+            modalities=self.modalities,
+            encoder=self.encoder,
+            crop_size=self.augmentation.crop_size,
+            views=self.augmentation.pretrain,
+            loss=self.method(method).loss,
+            options=options.model_dump(),
+            projector=self.method(method).projector,
+            schedule=self.pretrain_settings(method),
+            compute=self.compute,
+        )
+
+    def finetune_job(self, method: str, snr_db: float, label_fraction: float) -> "FinetuneJob":
+        """Everything in the configuration that decides a cell's stage II, and nothing else."""
+        return FinetuneJob(
+            experiment=self.experiment,
+            method=method,
+            snr_db=snr_db,
+            label_fraction=label_fraction,
+            modalities=self.modalities,
+            encoder=self.encoder,
+            crop_size=self.augmentation.crop_size,
+            evaluation_crop_scale=self.augmentation.evaluation_crop_scale,
+            views=self.augmentation.finetune,
+            schedule=self.finetune_settings(method),
+            channel=self.channel,
+            decoder=self.decoder,
+            bits_per_value=self.tables.bits_per_value,
+            compute=self.compute,
+        )
+
+    def pretrain_settings(self, method: str) -> PretrainSettings:
+        """`pretrain:` with the method's overrides."""
+        overrides = self.method(method).pretrain
+        return _validated(PretrainSettings, self.pretrain.model_dump() | overrides, f"methods.{method}.pretrain")
+
+    def finetune_settings(self, method: str) -> FinetuneSettings:
+        """`finetune:` with the method's overrides."""
+        overrides = self.method(method).finetune
+        return _validated(FinetuneSettings, self.finetune.model_dump() | overrides, f"methods.{method}.finetune")
+
+
+class PretrainJob(Settings):
+    """One run of stage I but for its seed: what crosses from the workflow into `semcom.pretrain`."""
+
+    experiment: str
+    method: str
+    modalities: list[str]
+    encoder: EncoderSettings
+    crop_size: int
+    views: ViewSettings
+    loss: str
+    options: dict[str, Any]
+    projector: list[int]
+    schedule: PretrainSettings
+    compute: ComputeSettings
+
+
+class FinetuneJob(Settings):
+    """One run of stage II but for its seed: what crosses from the workflow into `semcom.finetune`."""
+
+    experiment: str
+    method: str
+    snr_db: float
+    label_fraction: Fraction
+    modalities: list[str]
+    encoder: EncoderSettings
+    crop_size: int
+    evaluation_crop_scale: float
+    views: ViewSettings
+    schedule: FinetuneSettings
+    channel: ChannelSettings
+    decoder: DecoderSettings
+    bits_per_value: int
+    compute: ComputeSettings
+
+
+def parse_config(raw: Mapping[str, Any], source: str = "configuration") -> Config:
+    """Check a configuration as a whole.
+
+    Raises:
+        InputError: one line with the first fault's key, its value and the remedy.
+    """
+    try:
+        return _validated(Config, raw, "")
+    except ValueError as error:
+        raise InputError(f"{source}: {error}") from None
+
+
+def load_config(path: str | Path) -> Config:
+    """Read and check one complete configuration file.
+
+    Raises:
+        InputError: as `parse_config`, or the file is missing or not YAML; the message names it.
+    """
+    try:
+        raw = yaml.safe_load(Path(path).read_text())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give the path of a configuration file") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise InputError(f"{path}: holds no keys; start from a copy of config/config.yaml")
+    return parse_config(raw, str(path))
+
+
+def _validated(model: type[Settings], raw: Mapping[str, Any], prefix: str) -> Any:
+    """`model.model_validate` with its first fault as a one-line ValueError: key, value, remedy."""
+    try:
+        return model.model_validate(dict(raw))
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        key = ".".join([prefix, *map(str, fault["loc"])] if prefix else map(str, fault["loc"]))
+        raise ValueError(_sentence(model, fault, key)) from None
+
+
+def _sentence(model: type[Settings], fault: Any, key: str) -> str:
+    kind, value = fault["type"], fault["input"]
+    if kind == "extra_forbidden":
+        siblings = _siblings(model, fault["loc"])
+        return f"{key}: unknown key (value {value!r}){plugins.did_you_mean(str(fault['loc'][-1]), siblings)}"
+    if kind == "missing":
+        return f"{key}: missing key; see config/config.yaml for its meaning and a value"
+    if kind == "value_error":  # raised by a check of ours, which names what it needs
+        message = str(fault["ctx"]["error"])
+        return f"{key}: {message}" if key else message
+    remedy = fault["msg"][0].lower() + fault["msg"][1:]
+    if kind == "float_type" and isinstance(value, str):
+        remedy += " (YAML reads 1e-3 as text: write 1.0e-3)"
+    return f"{key}: value {value!r} is not possible; {remedy}"
+
+
+def _siblings(model: type[Settings], location: tuple) -> list[str]:
+    """Known keys beside an unknown one, for a hint."""
+    for step in location[:-1]:
+        field = model.model_fields.get(step) if model is not None else None
+        nested = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else [model]
+        models = [t for t in nested if isinstance(t, type) and issubclass(t, Settings)]
+        if models:
+            model = models[0]
+    return list(model.model_fields)
+
+
+def leaves(model: type[Settings], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every setting below a model as (dotted key, pydantic field); a method's entry appears as `methods.<method>`."""
+    for name, field in model.model_fields.items():
+        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        nested = [t for t in candidates if isinstance(t, type) and issubclass(t, Settings)]
+        key = f"{prefix}{name}"
+        if nested:
+            inner = f"{key}.<method>." if name == "methods" else f"{key}."
+            yield from leaves(nested[0], inner)
+        else:
+            yield key, field
+
+
+def choices(config: Config) -> str:
+    """Markdown table of every setting on which the paper is silent: key, value in `config`, meaning, reason."""
+    rows = ["| Setting | Value | What it is | Why this value |", "|---|---|---|---|"]
+    dumped = config.model_dump()
+    for key, field in leaves(Config):
+        extra = field.json_schema_extra or {}
+        if extra.get("paper") == "silent" and "<method>" not in key:
+            value: Any = dumped
+            for step in key.split("."):
+                value = value[step]
+            rows.append(f"| `{key}` | {yaml.safe_dump(value, default_flow_style=True).splitlines()[0]} | {field.description} | {extra['why']} |")
+    for method, settings in config.methods.items():
+        options = config.loss_options(method)
+        if options is None:
+            continue
+        field = MethodSettings.model_fields["projector"]
+        rows.append(f"| `methods.{method}.projector` | {settings.projector} | {field.description} | {field.json_schema_extra['why']} |")
+        for key, field in type(options).model_fields.items():
+            extra = field.json_schema_extra or {}
+            if extra.get("paper") == "silent":
+                rows.append(
+                    f"| `methods.{method}.options.{key}` | {getattr(options, key)} | {field.description} | {extra['why']} |"
+                )
+    return "\n".join(rows) + "\n"
+
+
+def schema() -> str:
+    """The JSON schema of a configuration file, as YAML, for editors and for `workflow/schemas/`."""
+    head = "# Written by `python -m semcom.config schema`; the source is src/semcom/config.py.\n"
+    return head + yaml.safe_dump(Config.model_json_schema(), sort_keys=False, width=110)
+
+
+if __name__ == "__main__":
+    actions = {"schema": lambda _: schema(), "choices": lambda path: choices(load_config(path))}
+    if len(sys.argv) < 2 or sys.argv[1] not in actions:
+        sys.exit("usage: python -m semcom.config schema | choices config/config.yaml")
+    print(actions[sys.argv[1]](sys.argv[2] if len(sys.argv) > 2 else "config/config.yaml"), end="")

@@ -1,0 +1,1 @@
+"""Readers of data sets' original files, one a file; `data.reader` of the configuration names the file."""

@@ -1,0 +1,1 @@
+from semcom.data.nyud2 import open_scenes

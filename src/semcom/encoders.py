@@ -1,0 +1,161 @@
+"""The semantic encoder of one modality, z = f(x; alpha) of eq. (1): torchvision's ResNet-18 with a signed last layer."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from semcom.config import EncoderSettings
+from semcom.errors import InputError
+from semcom.rng import stream_seed
+
+
+def _import_resnet():
+    """Import torchvision's ResNet, also where torchvision was built for another torch variant.
+
+    PyPI's Linux wheels of torchvision are CUDA builds. Beside a CPU build of torch their compiled operators do not
+    load, and torchvision then fails at import on declaring the fakes of `nms` and its kin. The networks need none of
+    them, so declaring the missing names is enough.
+    """
+    for _ in range(8):  # one round for each operator that it misses; 0.28 misses two
+        try:
+            from torchvision.models.resnet import BasicBlock, ResNet
+
+            return BasicBlock, ResNet
+        except RuntimeError as error:
+            missing = re.search(r"operator (torchvision::\w+) does not exist", str(error))
+            if not missing:
+                raise
+            torch.library.define(missing[1], "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    raise ImportError("torchvision does not match this torch; install the pair that envs/requirements.txt pins")
+
+
+BasicBlock, ResNet = _import_resnet()
+
+
+class SemanticEncoder(ResNet):
+    """ResNet-18 from an image of one modality to K signed features.
+
+    The last layer is linear, so that features take both signs: averaged ReLU features are all positive, and their
+    uncentred correlations, eqs. (8) and (11), would all be near 1.
+
+    Args:
+        channels: channels of the modality (RGB 3, depth 1).
+        features: K.
+        width: channels of the first stage; 64 is the standard network.
+        stem: `imagenet` (7x7 stride 2, max-pool) or `small` (3x3 stride 1, no pool).
+    """
+
+    def __init__(self, channels: int, features: int, *, width: int = 64, stem: str = "imagenet"):
+        self._width = width
+        super().__init__(BasicBlock, [2, 2, 2, 2], num_classes=features)
+        kernel, stride, padding = {"imagenet": (7, 2, 3), "small": (3, 1, 1)}[stem]
+        self.conv1 = nn.Conv2d(channels, width, kernel, stride, padding, bias=False)
+        nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
+        self.bn1 = nn.BatchNorm2d(width)
+        if stem == "small":
+            self.maxpool = nn.Identity()
+        self.fc = nn.Linear(8 * width, features)
+
+    def _make_layer(self, block, planes, blocks, stride=1, dilate=False):
+        # torchvision fixes the widths 64 to 512 in its constructor; this is the one place they all pass through.
+        if planes == 64:
+            self.inplanes = self._width
+        return super()._make_layer(block, planes * self._width // 64, blocks, stride, dilate)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, side, side) normalised images to (B, K) features."""
+        return super().forward(x)
+
+
+def make_encoders(settings: EncoderSettings, channels: Mapping[str, int], seed: int) -> nn.ModuleDict:
+    """One encoder a modality, none sharing a parameter with another; random weights by seed and modality.
+
+    Args:
+        channels: image channels of each modality.
+
+    Raises:
+        InputError: a file in `settings.weights` does not fit, see `load_backbone`.
+    """
+    encoders = nn.ModuleDict()
+    for modality, count in channels.items():
+        with torch.random.fork_rng():
+            torch.manual_seed(stream_seed(seed, "initial weights", modality))
+            encoders[modality] = SemanticEncoder(count, settings.features, width=settings.width, stem=settings.stem)
+        if modality in settings.weights:
+            load_backbone(encoders[modality], Path(settings.weights[modality]))
+    return encoders
+
+
+FORMAT = "semcom-encoders-1"
+
+
+def save_encoders(encoders: nn.ModuleDict, path: Path, status: str) -> None:
+    """Write encoders and the status of the run that trained them; whole or not at all."""
+    state = {name: value.cpu().contiguous() for name, value in encoders.state_dict().items()}
+    temporary = path.with_name(path.name + ".tmp")
+    torch.save({"format": FORMAT, "status": status, "encoders": state}, temporary)
+    temporary.replace(path)
+
+
+def load_encoders(encoders: nn.ModuleDict, path: Path) -> str:
+    """Read what `save_encoders` wrote into encoders of the same shape and return its status.
+
+    Raises:
+        InputError: the file is missing, damaged, not ours, or of other encoders; the message names what differs.
+    """
+    remedy = "remove the file and let the workflow pre-train again"
+    saved = load_state(path, remedy)
+    if saved.get("format") != FORMAT:
+        raise InputError(f"{path}: not written by this program (format {saved.get('format')!r}); {remedy}")
+    own, state = encoders.state_dict(), saved["encoders"]
+    for name in own.keys() | state.keys():
+        shapes = [tuple(s[name].shape) if name in s else None for s in (own, state)]
+        if shapes[0] != shapes[1]:
+            raise InputError(f"{path}: '{name}' has shape {shapes[1]}, the configuration asks for {shapes[0]}; {remedy}")
+    encoders.load_state_dict(state)
+    return saved["status"]
+
+
+def load_backbone(encoder: SemanticEncoder, path: Path) -> None:
+    """Start an encoder from a local ResNet-18 state dict (torchvision's names), all but the last layer.
+
+    A first layer for another number of channels is averaged over them and rescaled, so that a grey image gives the
+    same response. The file is read without running any code that it may hold.
+
+    Raises:
+        InputError: the file is missing, is no state dict, or its shapes are another network's.
+    """
+    remedy = "give a ResNet-18 state dict saved by torch.save, or remove the entry from encoder.weights"
+    state = load_state(path, remedy)
+    state = {name: value for name, value in state.items() if not name.startswith("fc.")}
+    own = encoder.state_dict()
+    first = state.get("conv1.weight")
+    if first is not None and first.shape[1] != own["conv1.weight"].shape[1]:
+        channels = own["conv1.weight"].shape[1]
+        state["conv1.weight"] = first.mean(dim=1, keepdim=True).repeat(1, channels, 1, 1) * first.shape[1] / channels
+    for name, value in own.items():
+        if not name.startswith("fc.") and (name not in state or state[name].shape != value.shape):
+            found = tuple(state[name].shape) if name in state else "nothing"
+            raise InputError(f"{path}: '{name}' should be {tuple(value.shape)}, found {found}; {remedy}")
+    encoder.load_state_dict(state | {name: own[name] for name in ("fc.weight", "fc.bias")}, strict=False)
+
+
+def load_state(path: Path, remedy: str) -> dict:
+    """Read a dict saved by `torch.save` without unpickling code.
+
+    Raises:
+        InputError: the file is missing, damaged, or holds anything else than plain data.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"{path}: model file is missing; {remedy}") from None
+    except Exception as error:  # torch raises many kinds here, by where in the archive the damage lies
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: not a readable model file ({type(error).__name__}: {reason}); {remedy}") from None
+    if not isinstance(state, dict):
+        raise InputError(f"{path}: holds a {type(state).__name__}, not a state dict; {remedy}")
+    return state

@@ -1,0 +1,222 @@
+"""Stage II, Algorithm 1's second half: encoders and decoder trained by cross-entropy through the channel.
+
+`supervised` is the same from random encoders. A round is one optimiser step. Nothing is chosen on any evaluated split:
+the run lasts as long as its schedule, and every evaluation is reported.
+"""
+
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from semcom import plugins, training
+from semcom.augment import centre_views, random_views
+from semcom.channel import Link
+from semcom.config import FinetuneJob
+from semcom.data.scenes import Scenes
+from semcom.data.splits import label_subset
+from semcom.decoder import make_decoder
+from semcom.encoders import load_encoders, make_encoders
+from semcom.overhead import Ledger, exchange
+from semcom.progress import Progress
+from semcom.rng import stream, stream_seed
+
+EVALUATED_SPLITS = ("test", "validation")
+
+
+@dataclass(frozen=True)
+class Finetuned:
+    """What stage II leaves: one row an evaluation and split, the ledger by device, and the run's status."""
+
+    rounds: pd.DataFrame
+    ledger: pd.DataFrame
+    status: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """Accuracy, accuracy averaged over classes, and cross-entropy; each the mean over channel draws."""
+
+    accuracy: float
+    mean_class_accuracy: float
+    loss: float
+
+
+class System(nn.Module):
+    """M devices with an encoder each, their links, and the server's decoder: eqs. (1) to (4)."""
+
+    def __init__(self, job: FinetuneJob, scenes: Scenes, seed: int):
+        super().__init__()
+        channel = plugins.load("semcom.channels", job.channel.model).Channel
+        self.links: dict[str, Link] = {
+            m: channel(
+                job.snr_db + job.channel.snr_offset_db.get(m, 0.0),
+                convention=job.channel.convention,
+                equalizer=job.channel.equalizer,
+            )
+            for m in job.modalities
+        }
+        self.encoders = make_encoders(job.encoder, {m: scenes.modalities[m].channels for m in job.modalities}, seed)
+        received = sum(link.received_values(job.encoder.features) for link in self.links.values())
+        with torch.random.fork_rng():
+            torch.manual_seed(stream_seed(seed, "initial weights", "decoder"))
+            self.decoder = make_decoder(received, len(scenes.class_names), job.decoder.hidden, job.decoder.dropout)
+
+    def encode(self, views: dict[str, Tensor], arithmetic: AbstractContextManager) -> dict[str, Tensor]:
+        """Eq. (1): modality to (B, C, side, side) views, to (B, K) float32 features."""
+        with arithmetic:
+            z = {m: encoder(views[m]) for m, encoder in self.encoders.items()}
+        return {m: features.float() for m, features in z.items()}
+
+    def decide(self, z: dict[str, Tensor], generators: dict[str, torch.Generator]) -> Tensor:
+        """Eqs. (2) to (4): features over each device's link, concatenated, to (B, classes) logits."""
+        return self.decoder(torch.cat([link(z[m], generators[m]) for m, link in self.links.items()], dim=1))
+
+
+def finetune(job: FinetuneJob, scenes: Scenes, seed: int, pretrained: Path | None) -> Finetuned:
+    """Run stage II for one method, SNR, label fraction and seed, on the device that holds the scenes.
+
+    Each round draws one random view of a batch of labelled scenes, sends its features through eq. (2), and takes an
+    SGD step on the cross-entropy, eqs. (16) and (17). Evaluation is before the first round, then every
+    `evaluate_every_rounds`, and after the last.
+
+    Args:
+        pretrained: encoders that `pretrain` wrote; None starts from random weights. Encoders of a diverged run are
+            not trained on: the result is one row a split, with status `training.PRETRAINING_DIVERGED`.
+
+    Raises:
+        InputError: the file is not one of ours, or a class keeps no labelled scene.
+    """
+    schedule, device = job.schedule, scenes.device
+    system = System(job, scenes, seed)
+    status = load_encoders(system.encoders, pretrained) if pretrained else training.OK
+    system = system.to(device, memory_format=training.memory_format(job.compute))
+    optimizer = training.sgd(
+        [
+            (system.encoders.parameters(), schedule.encoder_learning_rate),
+            (system.decoder.parameters(), schedule.decoder_learning_rate),
+        ],
+        schedule,
+    )
+    indices = labelled_scenes(scenes, job.label_fraction, seed)
+    per_epoch = training.steps_per_epoch(len(indices), schedule.batch_size)
+    total = per_epoch * schedule.epochs
+    features = job.encoder.features
+    costs = {
+        m: exchange(schedule.batch_size, features, link.channel_uses(features), job.bits_per_value)
+        for m, link in system.links.items()
+    }
+    log = _Log(job, seed, per_epoch)
+    if status == training.DIVERGED:
+        log.add(scenes, dict.fromkeys(EVALUATED_SPLITS), training.PRETRAINING_DIVERGED)
+        return log.result(training.PRETRAINING_DIVERGED)
+
+    def evaluate_all() -> dict[str, Score]:
+        return {s: evaluate(system, scenes, s, job, seed) for s in EVALUATED_SPLITS if s in scenes.indices}
+
+    scores = evaluate_all()
+    log.add(scenes, scores, training.OK)
+    label = f"finetune {job.method} {job.snr_db:g} dB labels {job.label_fraction:g} seed {seed}"
+    progress = Progress(label, total, "round")
+    for step in range(total):
+        epoch, position = divmod(step, per_epoch)
+        if position == 0:
+            batches = training.epoch_batches(indices, schedule.batch_size, seed, "finetune", epoch)
+        factor = training.learning_rate_factor(step, total, schedule.warmup_epochs * per_epoch, schedule.decay)
+        training.set_learning_rates(optimizer, factor)
+        system.train()
+        torch.manual_seed(stream_seed(seed, "finetune", "dropout", step))
+        batch = next(batches)
+        views = random_views(
+            scenes.batch(batch), scenes.modalities, job.views, job.crop_size, stream(seed, "finetune", "view", step)
+        )
+        z = system.encode(views, training.encoder_arithmetic(job.compute, device))
+        noise = {m: stream(seed, "finetune", "channel", m, step, device=device) for m in job.modalities}
+        loss = cross_entropy(system.decide(z, noise), scenes.labels[batch])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        value, norm = torch.stack([loss.detach(), training.gradient_norm(system)]).tolist()
+        log.ledger.charge(costs)
+        if training.has_diverged([value], norm, schedule.diverged_gradient_norm):
+            log.add(scenes, dict.fromkeys(EVALUATED_SPLITS), training.DIVERGED)
+            return log.result(training.DIVERGED)
+        if schedule.clip_gradient_norm is not None:
+            nn.utils.clip_grad_norm_(system.parameters(), schedule.clip_gradient_norm)
+        optimizer.step()
+        if (step + 1) % schedule.evaluate_every_rounds == 0 or step + 1 == total:
+            scores = evaluate_all()
+            log.add(scenes, scores, training.OK)
+        progress(step + 1, loss=value, test_accuracy=scores["test"].accuracy)
+    return log.result(training.OK)
+
+
+def labelled_scenes(scenes: Scenes, label_fraction: float, seed: int) -> Tensor:
+    """Indices of the training scenes that keep their label, on the scenes' device; see `label_subset`."""
+    train = scenes.indices["train"].cpu()
+    kept = label_subset(scenes.labels.cpu()[train].numpy(), label_fraction, seed, scenes.class_names)
+    return train[torch.from_numpy(kept)].to(scenes.device)
+
+
+@torch.no_grad()
+def evaluate(system: System, scenes: Scenes, split: str, job: FinetuneJob, seed: int) -> Score:
+    """Score a split, each scene encoded once and sent `channel_draws` times.
+
+    The channel's realisations are the same at every evaluation of a run, and for every method of the same seed.
+    """
+    system.eval()
+    indices = scenes.indices[split]
+    labels = scenes.labels[indices]
+    chunks = [
+        system.encode(
+            centre_views(scenes.batch(part), scenes.modalities, job.evaluation_crop_scale, job.crop_size),
+            training.encoder_arithmetic(job.compute, scenes.device),
+        )
+        for part in indices.split(4 * job.schedule.batch_size)
+    ]
+    z = {m: torch.cat([chunk[m] for chunk in chunks]) for m in job.modalities}
+    totals = torch.zeros(3, device=scenes.device)
+    for draw in range(job.schedule.channel_draws):
+        noise = {m: stream(seed, "evaluate", split, m, draw, device=scenes.device) for m in job.modalities}
+        logits = system.decide(z, noise)
+        hits = (logits.argmax(dim=1) == labels).float()
+        per_class = torch.zeros(len(scenes.class_names), device=scenes.device).index_add(0, labels, hits)
+        scenes_per_class = labels.bincount(minlength=len(scenes.class_names))
+        recall = per_class[scenes_per_class > 0] / scenes_per_class[scenes_per_class > 0]
+        totals += torch.stack([hits.mean(), recall.mean(), cross_entropy(logits, labels)])
+    return Score(*(totals / job.schedule.channel_draws).tolist())
+
+
+class _Log:
+    """Gathers evaluations and the ledger beside them."""
+
+    def __init__(self, job: FinetuneJob, seed: int, rounds_per_epoch: int):
+        self.run = {
+            "experiment": job.experiment,
+            "method": job.method,
+            "snr_db": job.snr_db,
+            "label_fraction": job.label_fraction,
+            "seed": seed,
+        }
+        self.rounds_per_epoch = rounds_per_epoch
+        self.ledger = Ledger(job.modalities)
+        self.rounds: list[dict] = []
+        self.traffic: list[dict] = []
+
+    def add(self, scenes: Scenes, scores: dict[str, Score | None], status: str) -> None:
+        """Rows for the splits that the scenes have; a score of None, of a run that has ended, leaves blanks."""
+        position = {"round": self.ledger.rounds, "epoch": self.ledger.rounds / self.rounds_per_epoch}
+        blank = dict.fromkeys(("accuracy", "mean_class_accuracy", "loss"), float("nan"))
+        for split, score in scores.items():
+            if split in scenes.indices:
+                values = asdict(score) if score else blank
+                total = asdict(self.ledger.total())
+                self.rounds.append({**self.run, "split": split, **position, **values, **total, "status": status})
+        for device, traffic in self.ledger.devices.items():
+            self.traffic.append({**self.run, "device": device, **position, **asdict(traffic)})
+
+    def result(self, status: str) -> Finetuned:
+        return Finetuned(pd.DataFrame(self.rounds), pd.DataFrame(self.traffic), status)

@@ -1,0 +1,173 @@
+"""Stage I, Algorithm 1's first half: encoders trained without labels, by the self-supervised loss of a method.
+
+Nothing crosses the air here if the devices' scenes were recorded and stored together. If the devices were apart, a loss
+that correlates modalities would need their features to meet: `pretraining_overhead` states that cost.
+"""
+
+import math
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from semcom import plugins, training
+from semcom.augment import random_views
+from semcom.config import ChannelSettings, PretrainJob
+from semcom.data.scenes import Scenes
+from semcom.encoders import make_encoders
+from semcom.overhead import exchange
+from semcom.progress import Progress
+from semcom.rng import stream, stream_seed
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """What stage I leaves: encoders, one row a step, and `training.OK` or `training.DIVERGED`."""
+
+    encoders: nn.ModuleDict
+    steps: pd.DataFrame
+    status: str
+
+
+def pretrain(job: PretrainJob, scenes: Scenes, seed: int) -> Pretrained:
+    """Run stage I on the training scenes, on the device that holds them.
+
+    Each step draws two views of a batch of scenes, encodes them, and takes an SGD step on the method's loss, eq. (15).
+    The run stops at the first step whose loss or gradient norm is not finite, or whose gradient norm passes its bound;
+    that step is logged, and not taken.
+
+    Returns:
+        The encoders as they are then; `steps` with each loss term, gradient, weight and feature norms, and the
+        learning rate.
+    """
+    schedule, device = job.schedule, scenes.device
+    network = _Network(job, scenes, seed).to(device, memory_format=training.memory_format(job.compute)).train()
+    loss = plugins.load("semcom.losses", job.loss)
+    options = loss.Options(**job.options)
+    optimizer = training.sgd([(network.parameters(), schedule.learning_rate)], schedule)
+    indices = scenes.indices["train"]
+    per_epoch = training.steps_per_epoch(len(indices), schedule.batch_size)
+    total = per_epoch * schedule.epochs
+    progress = Progress(f"pretrain {job.method} seed {seed}", schedule.epochs, "epoch")
+
+    rows, status = [], training.OK
+    for step in range(total):
+        epoch, position = divmod(step, per_epoch)
+        if position == 0:
+            batches = training.epoch_batches(indices, schedule.batch_size, seed, "pretrain", epoch)
+        factor = training.learning_rate_factor(step, total, schedule.warmup_epochs * per_epoch, schedule.decay)
+        training.set_learning_rates(optimizer, factor)
+        images = scenes.batch(next(batches))
+        views = [
+            random_views(
+                images, scenes.modalities, job.views, job.crop_size, stream(seed, "pretrain", "view", which, step)
+            )
+            for which in (0, 1)
+        ]
+        z, z_tilde = network.features(views, training.encoder_arithmetic(job.compute, device))
+        terms = loss.terms(z, z_tilde, options)
+        value = sum(terms.values())
+        optimizer.zero_grad(set_to_none=True)
+        value.backward()
+        readings = {
+            "loss": value,
+            **terms,
+            "gradient_norm": training.gradient_norm(network),
+            **{f"gradient_norm_{m}": training.gradient_norm(network.encoders[m]) for m in job.modalities},
+            **{f"weight_norm_{m}": training.weight_norm(network.encoders[m]) for m in job.modalities},
+            **{f"feature_norm_{m}": f.norm(dim=1).mean() for m, f in zip(job.modalities, z, strict=True)},
+        }
+        logged = dict(zip(readings, torch.stack([r.detach() for r in readings.values()]).tolist(), strict=True))
+        if training.has_diverged(logged.values(), logged["gradient_norm"], schedule.diverged_gradient_norm):
+            status = training.DIVERGED
+        rows.append(
+            {
+                "experiment": job.experiment,
+                "method": job.method,
+                "seed": seed,
+                "step": step + 1,
+                "epoch": (step + 1) / per_epoch,
+                **logged,
+                "learning_rate": optimizer.param_groups[0]["lr"],
+                "status": status,
+            }
+        )
+        if status == training.DIVERGED:
+            break
+        if schedule.clip_gradient_norm is not None:
+            nn.utils.clip_grad_norm_(network.parameters(), schedule.clip_gradient_norm)
+        optimizer.step()
+        if position == per_epoch - 1:
+            progress(epoch + 1, loss=logged["loss"], gradient_norm=logged["gradient_norm"])
+    return Pretrained(network.encoders, pd.DataFrame(rows), status)
+
+
+def pretraining_overhead(
+    jobs: Mapping[str, PretrainJob], steps: pd.DataFrame, channel: ChannelSettings, bits_per_value: int
+) -> pd.DataFrame:
+    """Traffic of stage I, all devices together, if each modality's scenes stayed on their device.
+
+    The features that a loss correlates across modalities go up to a server that holds the loss, and their gradients
+    come down. Losses of one modality exchange nothing.
+
+    Args:
+        jobs: stage I of each method.
+        steps: of `tables.collect_steps`; tells how many steps each run took.
+        channel: whose convention counts the channel uses.
+
+    Returns:
+        One row a method and seed: steps, and uplink and downlink channel uses and bits.
+    """
+    link_type = plugins.load("semcom.channels", channel.model).Channel
+    link = link_type(math.inf, convention=channel.convention, equalizer=channel.equalizer)
+    rows = []
+    for (method, seed), taken in steps.groupby(["method", "seed"], sort=False)["step"].max().items():
+        job = jobs[method]
+        loss = plugins.load("semcom.losses", job.loss)
+        views = loss.views_exchanged(loss.Options(**job.options))
+        features = job.projector[-1] if job.projector else job.encoder.features
+        traffic = exchange(job.schedule.batch_size, features, link.channel_uses(features), bits_per_value)
+        total = traffic * (views * len(job.modalities) * taken)
+        rows.append({"experiment": job.experiment, "method": method, "seed": seed, "steps": taken, **asdict(total)})
+    return pd.DataFrame(rows)
+
+
+class _Network(nn.Module):
+    """The encoders of all modalities, and the projectors that stage I throws away."""
+
+    def __init__(self, job: PretrainJob, scenes: Scenes, seed: int):
+        super().__init__()
+        channels = {m: scenes.modalities[m].channels for m in job.modalities}
+        self.encoders = make_encoders(job.encoder, channels, seed)
+        with torch.random.fork_rng():
+            torch.manual_seed(stream_seed(seed, "initial weights", "projectors"))
+            self.projectors = nn.ModuleDict(
+                {m: make_projector(job.encoder.features, job.projector) for m in job.modalities}
+            )
+
+    def features(self, views: list[dict[str, Tensor]], arithmetic: AbstractContextManager) -> tuple[list[Tensor], list[Tensor]]:
+        """Two views of all modalities to what the loss sees: M tensors (B, K) for each view.
+
+        Both views pass in one batch, which batch normalisation thus sees whole.
+        """
+        outputs = []
+        for modality, encoder in self.encoders.items():
+            with arithmetic:
+                both = encoder(torch.cat([view[modality] for view in views]))
+            outputs.append(self.projectors[modality](both.float()).chunk(2))
+        first, second = zip(*outputs, strict=True)
+        return list(first), list(second)
+
+
+def make_projector(features: int, widths: list[int]) -> nn.Sequential:
+    """An MLP (linear, batch norm, ReLU, ..., linear) from K features to `widths[-1]`; the identity if there are none."""
+    layers: list[nn.Module] = []
+    for i, (fan_in, fan_out) in enumerate(pairwise([features, *widths])):
+        if i:
+            layers += [nn.BatchNorm1d(fan_in), nn.ReLU()]
+        layers.append(nn.Linear(fan_in, fan_out))
+    return nn.Sequential(*layers)

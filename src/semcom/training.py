@@ -1,0 +1,104 @@
+"""What both stages share: device and arithmetic, batches, learning rates, gradient norms."""
+
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor, nn
+
+from semcom.config import ComputeSettings, ScheduleSettings
+from semcom.errors import InputError
+from semcom.rng import stream
+
+OK = "ok"
+DIVERGED = "diverged"
+PRETRAINING_DIVERGED = "pretraining_diverged"
+
+
+def set_up(compute: ComputeSettings) -> torch.device:
+    """Apply threads and determinism to this process and return the device to train on.
+
+    Raises:
+        InputError: the device that the configuration names is not there.
+    """
+    torch.set_num_threads(compute.threads)
+    torch.use_deterministic_algorithms(compute.deterministic)
+    torch.backends.cudnn.benchmark = not compute.deterministic
+    if compute.device == "auto":
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        device = torch.device(compute.device)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"compute.device: '{compute.device}' cannot be used ({reason}); set it to auto or cpu") from None
+    return device
+
+
+def encoder_arithmetic(compute: ComputeSettings, device: torch.device) -> AbstractContextManager:
+    """The precision that encoders run in; whatever leaves them goes on in float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=compute.precision == "bfloat16")
+
+
+def memory_format(compute: ComputeSettings) -> torch.memory_format:
+    return torch.channels_last if compute.channels_last else torch.contiguous_format
+
+
+def steps_per_epoch(scenes: int, batch_size: int) -> int:
+    """Whole batches in `scenes`; the last partial one is dropped.
+
+    Correlation losses have a floor that rises as the batch shrinks, and batch statistics of 13 or 27 scenes, what
+    remains of NYUD2's 397 and 795, are no match for those of 64.
+    """
+    return scenes // batch_size
+
+
+def epoch_batches(indices: Tensor, batch_size: int, seed: int, stage: str, epoch: int) -> Iterator[Tensor]:
+    """The batches of one epoch: `indices` shuffled by (seed, stage, epoch), cut into whole batches."""
+    order = torch.randperm(len(indices), generator=stream(seed, stage, "order", epoch))
+    order = indices[order.to(indices.device)]
+    for start in range(0, len(order) - batch_size + 1, batch_size):
+        yield order[start : start + batch_size]
+
+
+def learning_rate_factor(step: int, total_steps: int, warmup_steps: int, decay: str) -> float:
+    """Share of the peak learning rate at optimiser step `step`, counted from 0.
+
+    Three cases: linear warm-up from 1/warmup_steps to 1; then constant; or a half cosine from 1 towards 0.
+    """
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    if decay == "constant":
+        return 1.0
+    progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
+    return (1 + math.cos(math.pi * progress)) / 2
+
+
+def sgd(groups: list[tuple[Iterable[nn.Parameter], float]], schedule: ScheduleSettings) -> torch.optim.SGD:
+    """SGD over (parameters, peak learning rate) groups; each group remembers its peak as `peak_lr`."""
+    return torch.optim.SGD(
+        [{"params": list(parameters), "lr": peak, "peak_lr": peak} for parameters, peak in groups],
+        momentum=schedule.momentum,
+        weight_decay=schedule.weight_decay,
+    )
+
+
+def set_learning_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak_lr"] * factor
+
+
+def gradient_norm(module: nn.Module) -> Tensor:
+    """L2 norm of all gradients of a module, as a scalar tensor on its device."""
+    return nn.utils.get_total_norm(p.grad for p in module.parameters() if p.grad is not None)
+
+
+def weight_norm(module: nn.Module) -> Tensor:
+    """L2 norm of all parameters of a module, as a scalar tensor on its device."""
+    return nn.utils.get_total_norm(p.detach() for p in module.parameters())
+
+
+def has_diverged(values: Iterable[float], norm: float, bound: float) -> bool:
+    """Whether any logged value is not finite, or the gradient norm passes its bound."""
+    return not all(map(math.isfinite, values)) or norm > bound

@@ -1,0 +1,117 @@
+# Raw files to scenes.h5, its split, and a contact sheet of what was read.
+DOWNLOADS = "results/downloads"
+RENDERED = {"labeled_mat": f"{RESULTS}/data/rooms_labeled.mat", "splits_mat": f"{RESULTS}/data/rooms_splits.mat"}
+
+
+def raw_file(key):
+    """Where a raw file comes from: the user's own, rendered, or downloaded."""
+    own = getattr(CONFIG.data, key)
+    if own:
+        return own
+    if CONFIG.data.rooms:
+        return RENDERED[key]
+    return f"{DOWNLOADS}/{Path(getattr(CONFIG.data.download, key).urls[0]).name}"
+
+
+def remote_file(wildcards):
+    """The address, checksum and size of a file to download.
+
+    Raises:
+        WorkflowError: the configuration names no such file.
+    """
+    for key in ("labeled_mat", "splits_mat"):
+        remote = getattr(CONFIG.data.download, key, None)
+        if remote and Path(remote.urls[0]).name == wildcards.file:
+            return remote.model_dump() | {"key": f"data.download.{key}"}
+    raise WorkflowError(f"data.download names no file '{wildcards.file}'; see config/config.yaml")
+
+
+rule download:
+    """Fetch a raw file: several addresses, resumed after a broken transfer, checked by sha256."""
+    output:
+        f"{DOWNLOADS}/{{file}}",
+    log:
+        f"{DOWNLOADS}/logs/{{file}}.log",
+    conda:
+        "../../envs/semcom.yaml"
+    localrule: True
+    params:
+        remote=remote_file,
+    message:
+        "Download {wildcards.file}"
+    script:
+        "../scripts/download.py"
+
+
+rule render_rooms:
+    """Render the built-in data set, in the layout of NYU Depth V2."""
+    input:
+        code=sources("semcom.data.rooms"),
+    output:
+        labeled_mat=RENDERED["labeled_mat"],
+        splits_mat=RENDERED["splits_mat"],
+    log:
+        f"{RESULTS}/logs/render_rooms.log",
+    conda:
+        "../../envs/semcom.yaml"
+    params:
+        rooms=CONFIG.data.rooms.model_dump() if CONFIG.data.rooms else None,
+    message:
+        "Render the built-in rooms"
+    script:
+        "../scripts/render_rooms.py"
+
+
+rule ingest:
+    """Read the raw files scene by scene, check them, and write the one format that everything downstream reads."""
+    input:
+        labeled_mat=raw_file("labeled_mat"),
+        splits_mat=raw_file("splits_mat"),
+        code=sources("semcom.data.scenes", f"semcom.data.readers.{CONFIG.data.reader}"),
+    output:
+        scenes=f"{RESULTS}/data/scenes.h5",
+        counts=report(
+            f"{RESULTS}/data/class_counts.csv",
+            caption="../report/class_counts.rst",
+            category="Data",
+            labels={"what": "scenes per class", "kind": "table"},
+        ),
+    log:
+        f"{RESULTS}/logs/ingest.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/ingest.tsv"
+    conda:
+        "../../envs/semcom.yaml"
+    params:
+        reader=CONFIG.data.reader,
+        size=CONFIG.data.image_size,
+    message:
+        "Ingest {input.labeled_mat}"
+    script:
+        "../scripts/ingest.py"
+
+
+rule split:
+    """Official split, validation rooms, and a check that every class keeps labelled scenes."""
+    input:
+        scenes=f"{RESULTS}/data/scenes.h5",
+        code=sources("semcom.data.splits"),
+    output:
+        f"{RESULTS}/data/splits.csv",
+    log:
+        f"{RESULTS}/logs/split.log",
+    conda:
+        "../../envs/semcom.yaml"
+    localrule: True
+    params:
+        validation_fraction=CONFIG.data.validation_fraction,
+        validation_seed=CONFIG.data.validation_seed,
+        label_fractions=CONFIG.grid.label_fractions,
+        batch_sizes={
+            method: (CONFIG.pretrain_settings(method).batch_size, CONFIG.finetune_settings(method).batch_size)
+            for method in CONFIG.grid.methods
+        },
+    message:
+        "Split the scenes"
+    script:
+        "../scripts/split.py"

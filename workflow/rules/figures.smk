@@ -1,0 +1,108 @@
+# Figures 4 and 5 of the paper, stage I, and the contact sheet. Each needs only the runs that it shows.
+FIGURES = f"{RESULTS}/figures"
+FORMATS = (".pdf", ".svg", ".png")
+LABEL_FRACTIONS = {
+    "figure4": CONFIG.figures.figure4_label_fraction,
+    "figure5": CONFIG.figures.figure5_label_fraction,
+}
+SHOWN = [name for name, fraction in LABEL_FRACTIONS.items() if fraction is not None]
+
+
+def figure_rounds(wildcards):
+    """The runs that an accuracy figure shows.
+
+    Raises:
+        WorkflowError: the configuration turned this figure off.
+    """
+    fraction = LABEL_FRACTIONS[wildcards.figure]
+    if fraction is None:
+        raise WorkflowError(f"figures.{wildcards.figure}_label_fraction is null; set it to one of grid.label_fractions")
+    return finetune_files("rounds.csv", label_fractions=[fraction])
+
+
+def figure_label_fraction(wildcards):
+    """The label fraction that an accuracy figure shows."""
+    return LABEL_FRACTIONS[wildcards.figure]
+
+
+rule accuracy_figure:
+    """Accuracy against communication round, a panel an SNR: figures 4 (all labels) and 5 (half)."""
+    input:
+        rounds=figure_rounds,
+        counts=f"{RESULTS}/data/class_counts.csv",
+        code=sources("semcom.figures"),
+    output:
+        f"{FIGURES}/{{figure}}.pdf",
+        report(
+            f"{FIGURES}/{{figure}}.svg",
+            caption="../report/accuracy.rst",
+            category="Figures",
+            labels={"what": "{figure}", "kind": "figure"},
+        ),
+        f"{FIGURES}/{{figure}}.png",
+    log:
+        f"{RESULTS}/logs/{{figure}}.log",
+    wildcard_constraints:
+        figure="figure[45]",
+    conda:
+        "../../envs/semcom.yaml"
+    localrule: True
+    params:
+        grid=CONFIG.grid.model_dump(),
+        label_fraction=figure_label_fraction,
+    message:
+        "Draw {wildcards.figure}"
+    script:
+        "../scripts/accuracy_figure.py"
+
+
+rule pretraining_figure:
+    """Loss and gradient norm of stage I against its step."""
+    input:
+        steps=pretrain_files("steps.csv"),
+        code=sources("semcom.figures"),
+    output:
+        f"{FIGURES}/pretraining.pdf",
+        report(
+            f"{FIGURES}/pretraining.svg",
+            caption="../report/pretraining.rst",
+            category="Figures",
+            labels={"what": "pre-training", "kind": "figure"},
+        ),
+        f"{FIGURES}/pretraining.png",
+    log:
+        f"{RESULTS}/logs/pretraining_figure.log",
+    conda:
+        "../../envs/semcom.yaml"
+    localrule: True
+    params:
+        methods=CONFIG.grid.methods,
+    message:
+        "Draw pretraining"
+    script:
+        "../scripts/pretraining_figure.py"
+
+
+rule contact_sheet:
+    """RGB and depth side by side, per class: what was read."""
+    input:
+        scenes=f"{RESULTS}/data/scenes.h5",
+        code=sources("semcom.figures"),
+    output:
+        f"{FIGURES}/contact_sheet.pdf",
+        f"{FIGURES}/contact_sheet.svg",
+        report(
+            f"{FIGURES}/contact_sheet.png",
+            caption="../report/contact_sheet.rst",
+            category="Data",
+            labels={"what": "contact sheet", "kind": "figure"},
+        ),
+    log:
+        f"{RESULTS}/logs/contact_sheet.log",
+    conda:
+        "../../envs/semcom.yaml"
+    localrule: True
+    message:
+        "Draw the contact sheet"
+    script:
+        "../scripts/contact_sheet.py"

@@ -1,0 +1,37 @@
+# Stage I: one run a method and seed; all SNRs and label fractions start from it.
+
+
+def pretrain_job(wildcards):
+    """The settings of stage I that decide this method's result."""
+    return CONFIG.pretrain_job(wildcards.method).model_dump()
+
+
+def pretrain_code(wildcards):
+    """The sources of stage I, with the method's own loss."""
+    loss = CONFIG.pretrain_job(wildcards.method).loss
+    return sources("semcom.pretrain", f"semcom.losses.{loss}")
+
+
+rule pretrain:
+    """Train the encoders of all modalities without labels, Algorithm 1, first half."""
+    input:
+        scenes=f"{RESULTS}/data/scenes.h5",
+        splits=f"{RESULTS}/data/splits.csv",
+        code=pretrain_code,
+    output:
+        encoders=f"{PRETRAIN}/encoders.pt",
+        steps=f"{PRETRAIN}/steps.csv",
+        provenance=f"{PRETRAIN}/provenance.json",
+    log:
+        f"{RESULTS}/logs/pretrain/{{method}}/seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/pretrain/{{method}}/seed{{seed}}.tsv"
+    threads: CONFIG.compute.threads
+    conda:
+        "../../envs/semcom.yaml"
+    params:
+        job=pretrain_job,
+    message:
+        "Pre-train {wildcards.method}, seed {wildcards.seed}"
+    script:
+        "../scripts/pretrain.py"

@@ -1,0 +1,68 @@
+# Tables, each rebuilt from the per-run files alone.
+TABLES = f"{RESULTS}/tables"
+
+
+rule tables:
+    """All rounds in one tidy table, the summary, and what it costs to reach a target."""
+    input:
+        rounds=finetune_files("rounds.csv"),
+        code=sources("semcom.tables"),
+    output:
+        rounds=f"{TABLES}/rounds.csv",
+        summary=report(
+            f"{TABLES}/summary.csv",
+            caption="../report/summary.rst",
+            category="Tables",
+            labels={"what": "accuracy at the end of training", "kind": "table"},
+        ),
+        rounds_to_target=report(
+            f"{TABLES}/rounds_to_target.csv",
+            caption="../report/rounds_to_target.rst",
+            category="Tables",
+            labels={"what": "communication to reach a target", "kind": "table"},
+        ),
+    log:
+        f"{RESULTS}/logs/tables.log",
+    conda:
+        "../../envs/semcom.yaml"
+    localrule: True
+    params:
+        settings=CONFIG.tables.model_dump(),
+        methods=CONFIG.grid.methods,
+    message:
+        "Tables of {RESULTS}"
+    script:
+        "../scripts/tables.py"
+
+
+rule pretraining_tables:
+    """How each run of stage I ended, and what stage I would cost if the devices were apart."""
+    input:
+        steps=pretrain_files("steps.csv"),
+        code=sources("semcom.tables", "semcom.pretrain"),
+    output:
+        summary=report(
+            f"{TABLES}/pretraining.csv",
+            caption="../report/pretraining_summary.rst",
+            category="Tables",
+            labels={"what": "how pre-training ended", "kind": "table"},
+        ),
+        overhead=report(
+            f"{TABLES}/pretraining_overhead.csv",
+            caption="../report/pretraining_overhead.rst",
+            category="Tables",
+            labels={"what": "pre-training if the devices were apart", "kind": "table"},
+        ),
+    log:
+        f"{RESULTS}/logs/pretraining_tables.log",
+    conda:
+        "../../envs/semcom.yaml"
+    localrule: True
+    params:
+        jobs={method: CONFIG.pretrain_job(method).model_dump() for method in pretrained_methods()},
+        channel=CONFIG.channel.model_dump(),
+        bits_per_value=CONFIG.tables.bits_per_value,
+    message:
+        "Tables of stage I of {RESULTS}"
+    script:
+        "../scripts/pretraining_tables.py"

@@ -1,0 +1,20 @@
+"""Glue: figures 4 and 5."""
+
+import pandas as pd
+
+from semcom.figures import accuracy_figure, save
+from semcom.progress import reported_to
+from semcom.tables import collect_rounds
+
+with reported_to(snakemake.log[0]):
+    grid = snakemake.params.grid
+    test_scenes = pd.read_csv(snakemake.input.counts)["test"]
+    figure = accuracy_figure(
+        collect_rounds(snakemake.input.rounds, methods=grid["methods"]),
+        methods=grid["methods"],
+        snr_db=grid["snr_db"],
+        label_fraction=snakemake.params.label_fraction,
+        seeds=grid["seeds"],
+        majority_accuracy=test_scenes.max() / test_scenes.sum(),
+    )
+    save(figure, snakemake.output)

@@ -1,0 +1,7 @@
+"""Glue: the contact sheet."""
+
+from semcom.figures import contact_sheet, save
+from semcom.progress import reported_to
+
+with reported_to(snakemake.log[0]):
+    save(contact_sheet(snakemake.input.scenes), snakemake.output)

@@ -1,0 +1,22 @@
+"""Glue: one run of stage II."""
+
+from pathlib import Path
+
+from semcom import training
+from semcom.config import FinetuneJob
+from semcom.data.scenes import load_scenes
+from semcom.finetune import finetune
+from semcom.progress import reported_to
+from semcom.provenance import Provenance
+from semcom.tables import write_csv
+
+with reported_to(snakemake.log[0]):
+    job, seed = FinetuneJob(**snakemake.params.job), int(snakemake.wildcards.seed)
+    device = training.set_up(job.compute)
+    provenance = Provenance(snakemake.params.job, seed, device)
+    scenes = load_scenes(snakemake.input.scenes, snakemake.input.splits, device=device)
+    encoders = snakemake.input.get("encoders")
+    result = finetune(job, scenes, seed, Path(encoders) if encoders else None)
+    write_csv(result.rounds, Path(snakemake.output.rounds))
+    write_csv(result.ledger, Path(snakemake.output.ledger))
+    provenance.write(Path(snakemake.output.provenance), stage="finetune", status=result.status)

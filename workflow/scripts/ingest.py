@@ -1,0 +1,25 @@
+"""Glue: raw files to scenes.h5."""
+
+from pathlib import Path
+
+from semcom.data.scenes import ingest
+from semcom.progress import Progress, logger, reported_to
+
+with reported_to(snakemake.log[0]):
+    progress = None
+
+    def report(done: int, total: int) -> None:
+        global progress
+        progress = progress or Progress("ingest", total, "scene")
+        progress(done)
+
+    counts = ingest(
+        snakemake.params.reader,
+        Path(snakemake.input.labeled_mat),
+        Path(snakemake.input.splits_mat),
+        Path(snakemake.output.scenes),
+        size=snakemake.params.size,
+        counts_csv=Path(snakemake.output.counts),
+        progress=report,
+    )
+    logger.info("scenes per class\n%s", counts.to_string(index=False))

@@ -1,0 +1,21 @@
+"""Glue: one run of stage I."""
+
+from pathlib import Path
+
+from semcom import training
+from semcom.config import PretrainJob
+from semcom.data.scenes import load_scenes
+from semcom.encoders import save_encoders
+from semcom.pretrain import pretrain
+from semcom.progress import reported_to
+from semcom.provenance import Provenance
+from semcom.tables import write_csv
+
+with reported_to(snakemake.log[0]):
+    job, seed = PretrainJob(**snakemake.params.job), int(snakemake.wildcards.seed)
+    device = training.set_up(job.compute)
+    provenance = Provenance(snakemake.params.job, seed, device)
+    result = pretrain(job, load_scenes(snakemake.input.scenes, snakemake.input.splits, device=device), seed)
+    write_csv(result.steps, Path(snakemake.output.steps))
+    save_encoders(result.encoders, Path(snakemake.output.encoders), result.status)
+    provenance.write(Path(snakemake.output.provenance), stage="pretrain", status=result.status)

@@ -1,0 +1,12 @@
+"""Glue: tables of stage II."""
+
+from semcom.config import TableSettings
+from semcom.progress import reported_to
+from semcom.tables import collect_rounds, rounds_to_target, summary, write_csv
+
+with reported_to(snakemake.log[0]):
+    settings, methods = TableSettings(**snakemake.params.settings), snakemake.params.methods
+    rounds = collect_rounds(snakemake.input.rounds, methods=methods)
+    write_csv(rounds, snakemake.output.rounds)
+    write_csv(summary(rounds, settings, methods=methods), snakemake.output.summary)
+    write_csv(rounds_to_target(rounds, settings, methods=methods), snakemake.output.rounds_to_target)
