@@ -106,7 +106,7 @@ def accuracy_figure(
 def _check_one_experiment(runs: pd.DataFrame) -> None:
     experiments = sorted(runs["experiment"].unique())
     if len(experiments) > 1:
-        raise InputError(f"a figure shows one experiment, the runs are of {', '.join(experiments)}; draw each by itself")
+        raise InputError(f"runs of {', '.join(experiments)}: a figure shows one experiment; draw each by itself")
 
 
 def _labels(fraction: float) -> str:
@@ -282,9 +282,9 @@ def pretraining_figure(steps: pd.DataFrame, *, methods: Sequence[str]) -> Figure
 
 def _blocks(cell: pd.DataFrame, name: str, block: int) -> pd.DataFrame:
     """One row per seed and block of steps: seed, step (the block's last), `name`, status (of the run's end)."""
-    finite = cell.sort_values("step").assign(**{name: cell[name].replace([np.inf, -np.inf], np.nan)})
-    first = finite["step"].min()
-    groups = finite.groupby(["seed", (finite["step"] - first) // block])
+    cell = cell.sort_values("step")
+    finite = cell.assign(**{name: cell[name].where(np.isfinite(cell[name]))})
+    groups = finite.groupby(["seed", (finite["step"] - finite["step"].min()) // block])
     how = "max" if name == "gradient_norm" else "mean"
     return groups.agg(step=("step", "max"), **{name: (name, how)}, status=("status", "last")).reset_index("seed")
 

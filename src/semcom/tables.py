@@ -4,12 +4,12 @@ In:  one `rounds.csv` a fine-tuning run (`ROUNDS_COLUMNS`), one `steps.csv` a pr
      terms of its loss).
 Out: `rounds.csv` (all runs, tidy), `summary.csv` (accuracy), `rounds_to_target.csv` (overhead), `pretraining.csv`.
 
-A *run* is one method, SNR, label fraction and seed; a *panel* is all methods and seeds of an SNR and label fraction. Accuracies are shares in [0, 1].
+A *run* is one method, SNR, label fraction and seed; a *panel* is all runs of an SNR and label fraction. Accuracies are
+shares in [0, 1].
 
-Diverged runs. `diverged` counts the seeds whose stage II ended early and those whose stage I did, so that stage II never
-began; `diverged_seeds` names them. They have no accuracy at the end of training, so they are left out of means and
-intervals, which are therefore those of the `seeds - diverged` surviving runs. In `rounds_to_target` they stay in: a run
-that diverged before reaching a target never reaches it.
+Diverged runs. `diverged` counts the seeds whose stage II ended early, or whose stage I did, so that stage II never
+began; `diverged_seeds` names them. Having no accuracy at the end, they are left out of means and intervals; in
+`rounds_to_target` they stay: one that diverged before it held a target never holds it.
 """
 
 import itertools
@@ -122,17 +122,14 @@ def _read(
     _refuse(path, raw, "status", ~raw["status"].isin(statuses), f"one of {', '.join(statuses)}")
     frame = raw.copy()
     for column in frame.columns.difference(_TEXT):
-        frame[column] = pd.to_numeric(raw[column], errors="coerce")
-        unreadable = frame[column].isna() & ~raw[column].str.lower().isin(["", "nan"])
-        _refuse(path, raw, column, unreadable, "a number")
-        if column in required:
-            needed = frame["status"].eq("ok") | (column not in nan_if_diverged)
-            _refuse(path, raw, column, frame[column].isna() & needed, "a number")
-        if column in _INTEGERS and column in required:
+        frame[column] = pd.to_numeric(raw[column], errors="coerce").astype(np.float64)
+        if column in required:  # what else a file holds is passed on, as numbers
+            blank = raw[column].str.lower().isin(["", "nan"])
+            allowed = blank & raw["status"].ne("ok") & (column in nan_if_diverged)
+            _refuse(path, raw, column, frame[column].isna() & ~allowed, "a number")
+        if column in required and column in _INTEGERS:
             _refuse(path, raw, column, (frame[column] % 1 != 0) | (frame[column] < 0), "a whole number from 0 up")
             frame[column] = frame[column].astype(np.int64)
-        else:
-            frame[column] = frame[column].astype(np.float64)
     return frame[required] if exact else frame
 
 
@@ -153,8 +150,8 @@ def _collected(frames: list[pd.DataFrame], methods: Sequence[str], key: list[str
     if not twice.empty:
         first = twice.iloc[0]
         same = twice[(twice[key] == first[key]).all(axis=1)]["_path"].unique()
-        row = ", ".join(f"{column} {first[column]}" for column in key)
-        raise InputError(f"{' and '.join(same)}: twice the row of {row}; keep one")
+        which = ", ".join(f"{column} {first[column]}" for column in key)
+        raise InputError(f"{' and '.join(same)}: twice the row of {which}; keep one")
     return _by_method(table.drop(columns="_path"), key, methods)
 
 
@@ -162,8 +159,8 @@ def _by_method(table: pd.DataFrame, key: list[str], methods: Sequence[str]) -> p
     """Sort by `key`, with the methods in their own order."""
     order = [*methods, *sorted(set(table["method"]) - set(methods))]
     rank = {method: position for position, method in enumerate(order)}
-    keyed = table.sort_values(key, key=lambda column: column.map(rank) if column.name == "method" else column)
-    return keyed.reset_index(drop=True)
+    by = table.sort_values(key, key=lambda column: column.map(rank) if column.name == "method" else column)
+    return by.reset_index(drop=True)
 
 
 def _shown(value: float) -> str:
@@ -352,7 +349,7 @@ def pretraining_summary(steps: pd.DataFrame, *, methods: Sequence[str]) -> pd.Da
     rows = []
     for key, run in steps.sort_values("step").groupby(STEPS_RUN):
         finite = run[np.isfinite(run["gradient_norm"])]
-        peak = finite.loc[finite["gradient_norm"].idxmax()] if len(finite) else None
+        peak = finite.iloc[finite["gradient_norm"].argmax()] if len(finite) else None
         end = run.iloc[-1]
         row = dict(zip(STEPS_RUN, key, strict=True)) | {"steps": len(run), "final_loss": end["loss"]}
         row["last_epoch_loss"] = run.loc[run["epoch"] == end["epoch"], "loss"].mean(skipna=False)

@@ -1,0 +1,234 @@
+"""Figures: what must be seen in them, and the same bytes at every rebuild. Text is looked for in the SVG."""
+
+import hashlib
+import re
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+
+from semcom import figures
+from semcom.errors import InputError
+
+METHODS = ["supervised", "simclr", "barlow_twins", "proposed"]
+
+
+def rounds(*, seeds=(0, 1, 2, 3, 4), snr_db=(10.0, 20.0), drop=lambda t: t["seed"] < 0):
+    grid = pd.MultiIndex.from_product([METHODS, snr_db, seeds, range(0, 60, 10)]).to_frame(index=False)
+    table = grid.set_axis(["method", "snr_db", "seed", "round"], axis=1)
+    table = table.assign(experiment="e", label_fraction=1.0, split="test", status="ok")
+    table["accuracy"] = 0.1 + 0.005 * table["round"] + 0.01 * table["seed"]
+    return table[~drop(table)]
+
+
+def diverge(table, method, snr_db, seed, at):
+    """End a run at round `at` without an accuracy."""
+    chosen = (table["method"] == method) & (table["snr_db"] == snr_db) & (table["seed"] == seed)
+    table = table[~chosen | (table["round"] <= at)].copy()
+    status = "diverged" if at else "pretraining_diverged"
+    table.loc[chosen & (table["round"] == at), ["accuracy", "status"]] = [np.nan, status]
+    return table
+
+
+def draw(table, **changes):
+    arguments = {"methods": METHODS, "snr_db": [10.0, 20.0], "label_fraction": 1.0} | changes
+    return figures.accuracy_figure(table, **arguments)
+
+
+def texts(figure, folder):
+    """The figure's texts as an SVG reader finds them, lines of a wrapped note joined."""
+    figures.save(figure, [folder / "figure.svg"])
+    return " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", (folder / "figure.svg").read_text()))
+
+
+def curves(axes, marker):
+    return [line for line in axes.get_lines() if line.get_marker() == marker]
+
+
+def test_panels_legend_and_units_are_the_papers(tmp_path):
+    found = texts(draw(rounds(), majority_accuracy=0.293), tmp_path)
+    for text in (
+        "(a) Full labels, SNR = 10 dB", "(b) Full labels, SNR = 20 dB", "Communication round", "Test accuracy (%)",
+        "Supervised", "SimCLR", "Barlow Twins", "Proposed", "Majority class (29.3 %)", "95 % t-interval over 5 seeds",
+    ):  # fmt: skip
+        assert text in found
+    assert "diverged" not in found and "Not run" not in found
+
+
+def test_mean_over_seeds_in_percent_and_t_interval():
+    axes = draw(rounds()).axes[0]
+    (proposed,) = curves(axes, "o")
+    np.testing.assert_allclose(proposed.get_ydata()[[0, -1]], [12, 37])  # seeds at 10, 11, 12, 13, 14 %
+    band = axes.collections[-1].get_paths()[0].vertices[:, 1]
+    # s = sqrt(2.5), t(0.975, 4) = 2.776445, half width 2.776445 * sqrt(2.5 / 5) = 1.963243
+    assert band.min() == pytest.approx(12 - 1.963243, abs=1e-5)
+
+
+def test_few_seeds_show_their_extremes_and_one_seed_no_band(tmp_path):
+    assert "mean, minimum and maximum over 2 seeds" in texts(draw(rounds(seeds=(0, 1))), tmp_path)
+    single = draw(rounds(seeds=(0,)))
+    assert "single seed" in texts(single, tmp_path) and not single.axes[0].collections
+
+
+def test_a_diverged_run_is_marked_counted_and_left_out_of_the_mean(tmp_path):
+    figure = draw(diverge(rounds(), "barlow_twins", 10.0, 4, at=30))
+    found = texts(figure, tmp_path)
+    assert "Barlow Twins (a: 1 of 5 diverged)" in found and "Crosses" in found
+    (cross,) = curves(figure.axes[0], "x")
+    assert cross.get_xdata()[-1] == 20 and cross.get_ydata()[-1] == pytest.approx(24)  # last finite accuracy
+    (mean,) = curves(figure.axes[0], "^")
+    assert mean.get_ydata()[0] == pytest.approx(11.5) and len(mean.get_xdata()) == 6
+    assert not curves(figure.axes[1], "x")
+
+
+def test_a_method_whose_every_run_diverged_stays_in_legend_and_panels(tmp_path):
+    table = rounds()
+    for snr in (10.0, 20.0):
+        for seed in range(5):
+            table = diverge(table, "simclr", snr, seed, at=0)
+    figure = draw(table)
+    assert "SimCLR (5 of 5 diverged)" in texts(figure, tmp_path)
+    assert len(curves(figure.axes[0], "x")) == 5 and not curves(figure.axes[0], "s")
+
+
+def test_missing_cells_and_seeds_are_named(tmp_path):
+    def missing(table):
+        cell = (table["method"] == "simclr") & (table["snr_db"] == 20)
+        return cell | ((table["method"] == "proposed") & (table["seed"] == 3) & (table["snr_db"] == 10))
+
+    found = texts(draw(rounds(drop=missing), snr_db=[10.0, 20.0, 30.0]), tmp_path)
+    assert "Not run: Proposed, 10 dB, seed 3; SimCLR, 20 dB; all methods, 30 dB." in found
+    assert "SimCLR, 10 dB, seeds 5 6" in texts(draw(rounds(), seeds=range(7)), tmp_path)
+
+
+def test_no_runs_at_all_still_gives_a_figure(tmp_path):
+    found = texts(draw(rounds(), label_fraction=0.5), tmp_path)
+    assert "Half of the labels" in found and "all methods, 10 dB; all methods, 20 dB" in found
+
+
+def test_row_order_does_not_matter_and_experiments_do_not_mix(tmp_path):
+    table = diverge(rounds(), "proposed", 20.0, 2, at=30)
+    for name, rows in (("a", table), ("b", table.sample(frac=1, random_state=0))):
+        figures.save(draw(rows), [tmp_path / f"{name}.svg"])
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    with pytest.raises(InputError, match="e, f"):
+        draw(pd.concat([table, table.assign(experiment="f")]))
+
+
+def test_methods_differ_in_colour_line_style_and_marker():
+    styles = figures.style.method_styles([*METHODS, "new_a", "new_b", "new_c", "new_d"])
+    for looks in (
+        [to_hex(s.color) for s in styles.values()], [str(s.linestyle) for s in styles.values()],
+        [s.marker for s in styles.values()],
+    ):  # fmt: skip
+        assert len(set(looks)) == len(styles)
+    assert styles["new_a"].label == "new a"
+
+
+def test_text_is_at_least_7_points_at_final_size_and_nothing_is_cut_off():
+    long = diverge(diverge(rounds(), "barlow_twins", 10.0, 1, at=0), "simclr", 20.0, 2, at=20)
+    for figure, width in ((draw(long, majority_accuracy=0.2), 7.16), (draw(long, snr_db=[10.0]), 3.5)):
+        assert figure.get_figwidth() == width
+        figure.draw_without_rendering()
+        (legend,) = figure.legends
+        outer = figure.bbox
+        for box in (legend.get_window_extent(), *(axes.get_tightbbox() for axes in figure.axes)):
+            assert box.x0 >= outer.x0 - 2 and box.x1 <= outer.x1 + 2
+            assert box.y0 >= outer.y0 - 2 and box.y1 <= outer.y1 + 2
+        assert not legend.get_window_extent().overlaps(figure.axes[0].get_tightbbox())
+        labels = [text for axes in figure.axes for text in (*axes.get_xticklabels(), *axes.get_yticklabels())]
+        assert min(text.get_fontsize() for text in [*labels, *legend.get_texts(), *figure.texts]) >= 7
+
+
+def steps():
+    step = np.arange(1, 701)
+    frames = []
+    for method, scale in (("simclr", 4.0), ("barlow_twins", 100.0)):
+        for seed in range(2):
+            loss = scale / step**0.1 + seed
+            frame = pd.DataFrame({"experiment": "e", "method": method, "seed": seed, "step": step, "epoch": step // 12})
+            frames.append(frame.assign(loss=loss, gradient_norm=loss / 2, status="ok"))
+    frames[-1] = frames[-1].iloc[:100].copy()
+    frames[-1].loc[99, ["loss", "gradient_norm", "status"]] = [np.nan, np.inf, "diverged"]
+    frames[-1].loc[98, ["loss", "gradient_norm"]] = [1e6, 1e9]
+    return pd.concat(frames)
+
+
+def test_pretraining_figure_shows_the_explosion(tmp_path):
+    figure = figures.pretraining_figure(steps(), methods=METHODS)
+    found = texts(figure, tmp_path)
+    titles = ("(a) SimCLR", "(b) Barlow Twins (1 of 2 diverged)")
+    for text in (*titles, "Loss", "Gradient norm", "Stage I step", "of 3 steps"):
+        assert text in found
+    gradient = figure.axes[3]
+    assert gradient.get_yscale() == "log" and gradient.get_ylim()[1] > 1e9  # a maximum, which no mean has flattened
+    assert len(curves(gradient, "x")) == 1
+    assert figure.axes[0].get_yscale() == "linear" and figure.axes[1].get_yscale() == "log"
+    with pytest.raises(InputError, match="supervised"):
+        figures.pretraining_figure(steps(), methods=["supervised"])
+
+
+def scenes(path, modalities=("rgb", "depth")):
+    """Two classes; `kitchen` has six scenes of two rooms, `office` one of them."""
+    rng = np.random.default_rng(0)
+    text = h5py.string_dtype()
+    with h5py.File(path, "w") as file:
+        file.attrs.update({"format": "semcom-scenes", "version": 1, "modalities": list(modalities)})
+        file["rgb"] = rng.integers(0, 256, (7, 3, 8, 8), dtype=np.uint8)
+        if "depth" in modalities:
+            file["depth"] = rng.uniform(1, 6, (7, 1, 8, 8)).astype(np.float32)
+        file["label"] = np.array([0, 0, 0, 0, 0, 0, 1])
+        file.create_dataset("class_names", data=["home_kitchen", "office"], dtype=text)
+        file.create_dataset("room", data=["k1", "k1", "k1", "k1", "k1", "k2", "o1"], dtype=text)
+        for name in ("scene_type", "split"):
+            file.create_dataset(name, data=["train"] * 7, dtype=text)
+    return path
+
+
+def test_contact_sheet_names_classes_and_takes_different_rooms(tmp_path):
+    path = scenes(tmp_path / "scenes.h5")
+    figure = figures.contact_sheet(path, per_class=2)
+    found = texts(figure, tmp_path)
+    for text in ("home kitchen", "office", "RGB", "Depth", "Depth (m)"):
+        assert text in found
+    images = figure.axes[0].get_images()
+    assert len(images) == 2 * (2 + 1)
+    for seed in range(5):
+        chosen = figures._choose(figures.scene_table(path).iloc[:6], 2, seed)
+        assert 5 in chosen and len(set(chosen)) == 2  # the only scene of room k2
+    with pytest.raises(InputError, match="test"):
+        figures.contact_sheet(path, split="test")
+    with pytest.raises(InputError, match="depth"):
+        figures.contact_sheet(scenes(tmp_path / "rgb.h5", ("rgb",)))
+
+
+def test_all_formats_are_the_same_bytes_from_two_processes(tmp_path):
+    scenes(tmp_path / "scenes.h5")
+    diverge(rounds(), "simclr", 10.0, 1, at=20).to_pickle(tmp_path / "rounds.pkl")
+    script = """
+import sys, pandas
+from semcom import figures
+folder, out = sys.argv[1:]
+figure = figures.accuracy_figure(pandas.read_pickle(f"{folder}/rounds.pkl"), methods=["simclr", "proposed"],
+                                 snr_db=[10.0, 20.0], label_fraction=1.0)
+for name, drawn in (("a", figure), ("b", figures.contact_sheet(f"{folder}/scenes.h5", per_class=1))):
+    figures.save(drawn, [f"{out}/{name}.{suffix}" for suffix in ("pdf", "svg", "png")])
+assert "torch" not in sys.modules and "matplotlib.pyplot" not in sys.modules
+"""
+    digests = []
+    for number in range(2):  # each takes longer than a second, so that a date would show
+        out = tmp_path / str(number)
+        subprocess.run([sys.executable, "-c", script, tmp_path, out], check=True)
+        digests.append({p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in out.iterdir()})
+    assert len(digests[0]) == 6 and digests[0] == digests[1]
+    assert b"/FontFile2" in (out / "a.pdf").read_bytes()  # an embedded TrueType font, not Type 3
+
+
+def test_unknown_format_is_refused(tmp_path):
+    with pytest.raises(InputError, match="figure.gif"):
+        figures.save(draw(rounds()), [tmp_path / "figure.gif"])
+    assert not list(tmp_path.iterdir())
