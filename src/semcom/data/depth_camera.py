@@ -55,9 +55,9 @@ def measure(surface: Surface, focal: float, rng: np.random.Generator) -> np.ndar
     noisy = np.maximum(noisy, 0.1)
     noisy = 1.0 / (np.round(1.0 / noisy / STEP) * STEP)  # steps of disparity, hence of z^2 in depth
     loss = 0.95 * surface.gloss**2
-    loss = np.maximum(loss, 0.9 * np.clip(1.0 - surface.cosine / 0.22, 0.0, 1.0))
-    loss = np.maximum(loss, 0.7 * np.clip(1.0 - surface.albedo / 0.04, 0.0, 1.0))
-    lost = _patchy(rng, depth.shape) < 0.02 + loss
+    loss = np.maximum(loss, 1.2 * np.clip(1.0 - surface.cosine / 0.35, 0.0, 1.0))
+    loss = np.maximum(loss, 0.8 * np.clip(1.0 - surface.albedo / 0.06, 0.0, 1.0))
+    lost = _patchy(rng, depth.shape) < 0.22 + loss
     lost |= in_projector_shadow(depth, focal)
     lost |= (noisy < NEAREST) | (noisy > FARTHEST)
     return np.where(lost, 0.0, noisy).astype(np.float32)

@@ -90,7 +90,7 @@ class Style:
 
     def colour(self, saturation: float = 0.6) -> Colour:
         rng = self.rng
-        return hsv(rng.random(), saturation * rng.random(), rng.uniform(0.08, 0.85))
+        return hsv(rng.random(), saturation * rng.random(), rng.uniform(0.05, 0.85))
 
     def paint(self, saturation: float = 0.6) -> Material:
         return Material("plain", self.colour(saturation), seed=self.seed())
@@ -104,9 +104,9 @@ class Style:
 
     def textile(self) -> Material:
         rng = self.rng
-        kind = rng.choice(["fabric", "fabric", "stripes", "blotches", "checks"])
+        kind = rng.choice(["fabric", "stripes", "blotches", "checks"], p=[0.7, 0.1, 0.12, 0.08])
         return Material(
-            str(kind), self.colour(0.8), self.colour(0.8), scale=rng.uniform(0.06, 0.3), seed=self.seed()
+            str(kind), self.colour(0.7), self.colour(0.7), scale=rng.uniform(0.06, 0.3), seed=self.seed()
         )  # fmt: skip
 
     def fronted(self, texture: str, scale: float) -> Material:

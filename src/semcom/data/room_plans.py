@@ -13,13 +13,26 @@ from semcom.data.furniture import Piece, Style, hsv
 from semcom.data.raycast import Solid
 from semcom.data.textures import Material
 
+# Chances of boards, carpet, tiles and plain covering.
+HOMELY_FLOOR = (0.5, 0.35, 0.1, 0.05)
+WET_FLOOR = (0.15, 0.0, 0.7, 0.15)
+KITCHEN_FLOOR = (0.4, 0.0, 0.45, 0.15)
+WORK_FLOOR = (0.15, 0.5, 0.15, 0.2)
+
 WALL_YAW = (0.0, np.pi / 2, np.pi, 3 * np.pi / 2)
 
 
 class Plan:
     """A room under construction: its shell, the solids so far, and what a photographer would look at."""
 
-    def __init__(self, rng: np.random.Generator, width: tuple, depth: tuple, height: tuple = (2.4, 2.9)) -> None:
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        width: tuple,
+        depth: tuple,
+        height: tuple = (2.4, 2.9),
+        floor: tuple = HOMELY_FLOOR,
+    ) -> None:
         self.rng = rng
         self.style = Style(rng)
         self.size = (rng.uniform(*width), rng.uniform(*depth), rng.uniform(*height))
@@ -29,23 +42,23 @@ class Plan:
         self._taken: list[np.ndarray] = []
         wall = self._wall()
         walls = [wall if rng.random() < 0.85 else self._wall() for _ in range(4)]
-        self.shell = [*walls, self._floor(), Material("plain", hsv(0.12, 0.05 * rng.random(), rng.uniform(0.55, 0.85)))]
+        self.shell = [*walls, self._floor(floor), Material("plain", hsv(0.12, 0.05 * rng.random(), rng.uniform(0.55, 0.85)))]
 
     def _wall(self) -> Material:
         rng, s = self.rng, self.style
-        colour = hsv(rng.random(), rng.uniform(0, 0.35), rng.uniform(0.3, 0.8))
-        kind = rng.choice(["plain", "plain", "plain", "plain", "stripes", "blotches", "brick"])
+        colour = hsv(rng.random(), 0.3 * rng.random() ** 2, rng.uniform(0.45, 0.85))
+        kind = rng.choice(["plain", "stripes", "blotches", "brick"], p=[0.79, 0.08, 0.08, 0.05])
         if kind == "stripes":
-            return Material("stripes", colour, tuple(0.85 * c for c in colour), scale=rng.uniform(0.1, 0.3))
+            return Material("stripes", colour, tuple(0.88 * c for c in colour), scale=rng.uniform(0.1, 0.3))
         if kind == "blotches":
-            return Material("blotches", colour, tuple(0.8 * c for c in colour), scale=rng.uniform(0.1, 0.3), seed=s.seed())
+            return Material("blotches", colour, tuple(0.88 * c for c in colour), scale=rng.uniform(0.1, 0.3), seed=s.seed())
         if kind == "brick":
             return Material("brick", hsv(0.04, rng.uniform(0, 0.6), rng.uniform(0.3, 0.6)), (0.5, 0.5, 0.48), scale=0.075)
         return Material("plain", colour, seed=s.seed())
 
-    def _floor(self) -> Material:
+    def _floor(self, chances: tuple) -> Material:
         rng, s = self.rng, self.style
-        kind = rng.choice(["planks", "fabric", "tiles", "plain"], p=[0.4, 0.3, 0.2, 0.1])
+        kind = rng.choice(["planks", "fabric", "tiles", "plain"], p=chances)
         if kind == "planks":
             timber = s.timber()
             return Material("planks", timber.a, timber.b, scale=rng.uniform(0.07, 0.15), gloss=0.15, seed=s.seed())
@@ -55,7 +68,7 @@ class Plan:
 
     def tiling(self, side: tuple[float, float]) -> Material:
         rng = self.rng
-        colour = hsv(rng.random(), rng.uniform(0, 0.35), rng.uniform(0.2, 0.85))
+        colour = hsv(rng.random(), 0.35 * rng.random() ** 2, rng.uniform(0.3, 0.9))
         grout = (0.55, 0.55, 0.52) if rng.random() < 0.6 else tuple(0.5 * c for c in colour)
         return Material("tiles", colour, grout, scale=rng.uniform(*side), gloss=0.3, seed=self.style.seed())
 
@@ -122,10 +135,10 @@ class Plan:
         for _ in range(self.rng.poisson(windows)):
             k = int(self.rng.integers(4))
             x, y, yaw = self.wall_place(k, self.wall_length(k) * self.rng.uniform(0.2, 0.8))
-            if self.put(f.window(self.style), x, y, yaw, want=0.15):
+            if self.put(f.window(self.style), x, y, yaw, want=0.08):
                 self.windows.append(np.array([x - 0.5 * np.sin(yaw), y + 0.5 * np.cos(yaw), 1.6]))
         if self.chance(0.7):
-            self.against(f.door(self.style), want=0.15)
+            self.against(f.door(self.style), want=0.08)
 
     def clutter(self, amount: float = 1.0) -> None:
         """What may stand in any room."""
@@ -147,7 +160,7 @@ class Plan:
         )
         for probability, make in shared:
             if self.chance(probability * amount):
-                self.against(make(), want=0.3)
+                self.against(make(), want=0.12)
 
     def table_with_chairs(self, x: float, y: float, width: float, depth: float, yaw: float, office: bool = False) -> bool:
         s, rng = self.style, self.rng
@@ -189,10 +202,9 @@ def bedroom(rng: np.random.Generator) -> Plan:
 
 
 def kitchen(rng: np.random.Generator, office: bool = False) -> Plan:
-    r = Plan(rng, (2.3, 4.2), (2.6, 4.6))
+    r = Plan(rng, (2.3, 4.6), (2.6, 5.0), floor=KITCHEN_FLOOR)
     s = r.style
-    if r.chance(0.25):
-        r.tile_walls((0.1, 0.2), 1.0)
+    r.tile_walls((0.1, 0.2), 0.25)
     first = int(rng.integers(4))
     walls = [first] if office or r.chance(0.3) else [first, (first + int(rng.choice([1, 2, 3]))) % 4]
     for n, k in enumerate(walls):
@@ -220,7 +232,7 @@ def kitchen(rng: np.random.Generator, office: bool = False) -> Plan:
 
 
 def living_room(rng: np.random.Generator, lounge: bool = False) -> Plan:
-    r = Plan(rng, (3.4, 6.0), (3.4, 6.5))
+    r = Plan(rng, (3.2, 5.6), (3.2, 5.8))
     s = r.style
     x, y, yaw = rng.uniform(0.4, 0.6) * r.size[0], rng.uniform(0.4, 0.6) * r.size[1], WALL_YAW[rng.integers(4)]
     if r.chance(0.5):
@@ -247,11 +259,9 @@ def living_room(rng: np.random.Generator, lounge: bool = False) -> Plan:
 
 
 def bathroom(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (1.8, 3.0), (2.0, 3.4))
+    r = Plan(rng, (1.9, 3.4), (2.1, 3.8), floor=WET_FLOOR)
     s = r.style
-    r.tile_walls((0.1, 0.3), 0.55)
-    if r.chance(0.6):
-        r.shell[4] = r.tiling((0.1, 0.35))
+    r.tile_walls((0.1, 0.3), 0.65)
     pieces = [(0.85, f.bathtub, 2.0), (0.9, f.toilet, 3.0), (0.95, f.washbasin, 3.0), (0.5, f.towel, 0.6)]
     for probability, make, want in pieces:
         if r.chance(probability):
@@ -294,7 +304,7 @@ def _desk_place(r: Plan, computer: bool, office_chair: bool, clutter: int, want:
 
 
 def office(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (3.0, 6.0), (3.0, 6.0))
+    r = Plan(rng, (2.7, 5.2), (2.7, 5.2), floor=WORK_FLOOR)
     s = r.style
     for _ in range(int(rng.integers(1, 5))):
         _desk_place(r, computer=r.chance(0.85), office_chair=r.chance(0.9), clutter=int(rng.integers(2, 7)))
@@ -313,7 +323,7 @@ def office(rng: np.random.Generator) -> Plan:
 
 
 def home_office(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (2.3, 3.6), (2.4, 3.8), (2.3, 2.6))
+    r = Plan(rng, (2.3, 4.2), (2.4, 4.4), (2.3, 2.7))
     s = r.style
     _desk_place(r, computer=r.chance(0.9), office_chair=r.chance(0.6), clutter=int(rng.integers(2, 6)))
     for probability in (0.8, 0.3):
@@ -339,7 +349,7 @@ def _rows(r: Plan, make: Callable[[], Piece], across: float, along: float, front
 
 
 def classroom(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (5.0, 8.0), (6.0, 9.0), (2.6, 3.3))
+    r = Plan(rng, (4.6, 7.5), (5.2, 8.0), (2.5, 3.2), floor=WORK_FLOOR)
     s = r.style
     dark = r.chance(0.5)
     x, y, yaw = r.wall_place(0, r.size[0] / 2)
@@ -358,7 +368,7 @@ def classroom(rng: np.random.Generator) -> Plan:
 
 
 def bookstore(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (4.0, 8.0), (5.0, 9.0), (2.6, 3.4))
+    r = Plan(rng, (3.6, 7.0), (4.0, 7.5), (2.4, 3.2), floor=WORK_FLOOR)
     s = r.style
     height = rng.uniform(1.7, 2.4)
     if r.chance(0.75):
@@ -398,7 +408,7 @@ def playroom(rng: np.random.Generator) -> Plan:
 
 
 def furniture_store(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (6.0, 9.0), (6.0, 9.0), (2.8, 3.6))
+    r = Plan(rng, (5.0, 8.0), (5.0, 8.0), (2.6, 3.4), floor=WORK_FLOOR)
     s = r.style
     makers = (
         lambda: f.sofa(s, int(rng.integers(1, 4))), lambda: f.bed(s), lambda: f.dresser(s), lambda: f.wardrobe(s),
@@ -415,7 +425,7 @@ def furniture_store(rng: np.random.Generator) -> Plan:
 
 
 def reception_room(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (3.5, 6.0), (3.5, 6.0))
+    r = Plan(rng, (3.5, 6.0), (3.5, 6.0), floor=WORK_FLOOR)
     s = r.style
     r.against(f.reception_desk(s), want=3, gap=0.4)
     for _ in range(int(rng.integers(1, 4))):
@@ -430,7 +440,7 @@ def reception_room(rng: np.random.Generator) -> Plan:
 
 
 def conference_room(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (3.8, 5.5), (4.5, 7.0))
+    r = Plan(rng, (3.8, 5.5), (4.5, 7.0), floor=WORK_FLOOR)
     s = r.style
     x, y = r.size[0] / 2, r.size[1] / 2
     r.table_with_chairs(x, y, r.size[1] * rng.uniform(0.45, 0.6), rng.uniform(1.1, 1.4), np.pi / 2, office=True)
@@ -456,7 +466,7 @@ def foyer(rng: np.random.Generator) -> Plan:
 
 
 def laundry_room(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (2.0, 3.2), (2.2, 3.6))
+    r = Plan(rng, (2.0, 3.2), (2.2, 3.6), floor=WET_FLOOR)
     s = r.style
     wall = int(rng.integers(4))
     for _ in range(int(rng.integers(2, 4))):
@@ -471,7 +481,7 @@ def laundry_room(rng: np.random.Generator) -> Plan:
 
 
 def computer_lab(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (5.0, 8.0), (5.0, 8.0))
+    r = Plan(rng, (5.0, 8.0), (5.0, 8.0), floor=WORK_FLOOR)
     s = r.style
 
     def place() -> Piece:
@@ -499,7 +509,7 @@ def cafe(rng: np.random.Generator) -> Plan:
 
 
 def excercise_room(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (3.0, 5.0), (3.0, 5.5))
+    r = Plan(rng, (3.0, 5.0), (3.0, 5.5), floor=WORK_FLOOR)
     s = r.style
     for make in (f.treadmill, f.weights, f.treadmill, f.bench):
         if r.chance(0.8):
@@ -522,7 +532,7 @@ def home_storage(rng: np.random.Generator) -> Plan:
 
 
 def printer_room(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (2.4, 4.0), (2.4, 4.0))
+    r = Plan(rng, (2.4, 4.0), (2.4, 4.0), floor=WORK_FLOOR)
     s = r.style
     for make, probability in ((f.copier, 1.0), (f.copier, 0.5), (f.filing_cabinet, 0.7), (f.pinboard, 0.6)):
         if r.chance(probability):

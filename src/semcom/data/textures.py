@@ -110,7 +110,7 @@ def brick(p: Patch) -> np.ndarray:
 def fabric(p: Patch) -> np.ndarray:
     weave = _noise(p.u * 60, p.v * 60, p.seed)
     folds = _noise(p.u / p.scale, p.v / p.scale, p.seed + 5)
-    return p.a * (0.75 + 0.2 * weave + 0.25 * folds)[:, None]
+    return p.a * (0.8 + 0.1 * weave + 0.25 * folds)[:, None]
 
 
 def stripes(p: Patch) -> np.ndarray:
