@@ -345,6 +345,15 @@ def test_grey_scenes_stay_grey_under_all_colour_changes():
     assert float((after - after.mean(dim=1, keepdim=True)).abs().max()) < 1e-2
 
 
+def test_contrast_pulls_towards_the_mean_grey_of_the_brightened_scene():
+    """Both factors, read back under that reading, must be what was drawn: uniform, each in its own range."""
+    before, _, matrix, offset = colour(brightness=0.4, contrast=0.3)
+    grey = before.mean(dim=(2, 3)).double().numpy() @ LUMA
+    brightness = matrix[:, 0, 0] + offset[:, 0] / grey
+    assert is_uniform(brightness, 0.6, 1.4)
+    assert is_uniform(matrix[:, 0, 0] / brightness, 0.7, 1.3)
+
+
 def test_colour_agrees_with_torchvision_where_nothing_is_clipped():
     """The four factors are read from the fitted map, and given to torchvision's functions in ColorJitter's order."""
     importlib.import_module("semcom.encoders")  # makes torchvision importable beside any torch
