@@ -141,7 +141,7 @@ def finetune(job: FinetuneJob, scenes: Scenes, seed: int, pretrained: Path | Non
         loss.backward()
         value, norm = torch.stack([loss.detach(), training.gradient_norm(system)]).tolist()
         log.ledger.charge(costs)
-        if training.has_diverged([value], norm, schedule.diverged_gradient_norm):
+        if training.has_diverged([value, norm], norm, schedule.diverged_gradient_norm):
             log.add(scenes, dict.fromkeys(EVALUATED_SPLITS), training.DIVERGED)
             return log.result(training.DIVERGED)
         if schedule.clip_gradient_norm is not None:
@@ -149,6 +149,9 @@ def finetune(job: FinetuneJob, scenes: Scenes, seed: int, pretrained: Path | Non
         optimizer.step()
         if (step + 1) % schedule.evaluate_every_rounds == 0 or step + 1 == total:
             scores = evaluate_all()
+            if training.has_diverged([score.loss for score in scores.values()]):
+                log.add(scenes, dict.fromkeys(EVALUATED_SPLITS), training.DIVERGED)
+                return log.result(training.DIVERGED)
             log.add(scenes, scores, training.OK)
         progress(step + 1, loss=value, test_accuracy=scores["test"].accuracy)
     return log.result(training.OK)

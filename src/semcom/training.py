@@ -99,6 +99,6 @@ def weight_norm(module: nn.Module) -> Tensor:
     return nn.utils.get_total_norm(p.detach() for p in module.parameters())
 
 
-def has_diverged(values: Iterable[float], norm: float, bound: float) -> bool:
-    """Whether any logged value is not finite, or the gradient norm passes its bound."""
+def has_diverged(values: Iterable[float], norm: float = 0.0, bound: float = math.inf) -> bool:
+    """Whether any of the values is not finite, or a gradient norm passes its bound."""
     return not all(map(math.isfinite, values)) or norm > bound

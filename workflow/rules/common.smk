@@ -21,7 +21,6 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 
-
 def sources(*modules):
     """Source files of modules and of what they import, relative to here: moving a checkout reruns nothing."""
     return [os.path.relpath(path) for path in source_files(*modules)]
@@ -30,6 +29,16 @@ def sources(*modules):
 RESULTS = f"results/{CONFIG.experiment}"
 PRETRAIN = RESULTS + "/pretrain/{method}/seed{seed}"
 FINETUNE = RESULTS + "/finetune/{method}/snr{snr_db}/labels{label_fraction}/seed{seed}"
+TABLES = f"{RESULTS}/tables"
+FIGURES = f"{RESULTS}/figures"
+FORMATS = (".pdf", ".svg", ".png")
+LABEL_FRACTIONS = {
+    "figure4": CONFIG.figures.figure4_label_fraction,
+    "figure5": CONFIG.figures.figure5_label_fraction,
+}
+SHOWN = [name for name, fraction in LABEL_FRACTIONS.items() if fraction is not None]
+DOWNLOADS = "results/downloads"
+RENDERED = {"labeled_mat": f"{RESULTS}/data/rooms_labeled.mat", "splits_mat": f"{RESULTS}/data/rooms_splits.mat"}
 
 
 wildcard_constraints:
@@ -58,3 +67,66 @@ def finetune_files(name, label_fractions=None):
 def pretrain_files(name):
     """A file of every run of stage I in the grid."""
     return expand(f"{PRETRAIN}/{name}", method=pretrained_methods(), seed=CONFIG.grid.seeds)
+
+
+def raw_file(key):
+    """Where a raw file comes from: the user's own, rendered, or downloaded."""
+    own = getattr(CONFIG.data, key)
+    if own:
+        return own
+    if CONFIG.data.rooms:
+        return RENDERED[key]
+    return f"{DOWNLOADS}/{Path(getattr(CONFIG.data.download, key).urls[0]).name}"
+
+
+def remote_file(wildcards):
+    """The address, checksum and size of a file to download.
+
+    Raises:
+        WorkflowError: the configuration names no such file.
+    """
+    for key in ("labeled_mat", "splits_mat"):
+        remote = getattr(CONFIG.data.download, key, None)
+        if remote and Path(remote.urls[0]).name == wildcards.file:
+            return remote.model_dump() | {"key": f"data.download.{key}"}
+    raise WorkflowError(f"data.download names no file '{wildcards.file}'; see config/config.yaml")
+
+
+def pretrain_job(wildcards):
+    """The settings of stage I that decide this method's result."""
+    return CONFIG.pretrain_job(wildcards.method).model_dump()
+
+
+def pretrain_code(wildcards):
+    """The sources of stage I, with the method's own loss."""
+    loss = CONFIG.pretrain_job(wildcards.method).loss
+    return sources("semcom.pretrain", f"semcom.losses.{loss}")
+
+
+def finetune_job(wildcards):
+    """The settings of stage II that decide this cell's result."""
+    return CONFIG.finetune_job(
+        wildcards.method, float(wildcards.snr_db), float(wildcards.label_fraction)
+    ).model_dump()
+
+
+def pretrained_encoders(wildcards):
+    """The encoders that a cell starts from; none for a method without a stage I."""
+    return f"{PRETRAIN}/encoders.pt" if CONFIG.method(wildcards.method).loss else []
+
+
+def figure_rounds(wildcards):
+    """The runs that an accuracy figure shows.
+
+    Raises:
+        WorkflowError: the configuration turned this figure off.
+    """
+    fraction = LABEL_FRACTIONS[wildcards.figure]
+    if fraction is None:
+        raise WorkflowError(f"figures.{wildcards.figure}_label_fraction is null; set it to one of grid.label_fractions")
+    return finetune_files("rounds.csv", label_fractions=[fraction])
+
+
+def figure_label_fraction(wildcards):
+    """The label fraction that an accuracy figure shows."""
+    return LABEL_FRACTIONS[wildcards.figure]

@@ -1,29 +1,4 @@
 # Raw files to scenes.h5, its split, and a contact sheet of what was read.
-DOWNLOADS = "results/downloads"
-RENDERED = {"labeled_mat": f"{RESULTS}/data/rooms_labeled.mat", "splits_mat": f"{RESULTS}/data/rooms_splits.mat"}
-
-
-def raw_file(key):
-    """Where a raw file comes from: the user's own, rendered, or downloaded."""
-    own = getattr(CONFIG.data, key)
-    if own:
-        return own
-    if CONFIG.data.rooms:
-        return RENDERED[key]
-    return f"{DOWNLOADS}/{Path(getattr(CONFIG.data.download, key).urls[0]).name}"
-
-
-def remote_file(wildcards):
-    """The address, checksum and size of a file to download.
-
-    Raises:
-        WorkflowError: the configuration names no such file.
-    """
-    for key in ("labeled_mat", "splits_mat"):
-        remote = getattr(CONFIG.data.download, key, None)
-        if remote and Path(remote.urls[0]).name == wildcards.file:
-            return remote.model_dump() | {"key": f"data.download.{key}"}
-    raise WorkflowError(f"data.download names no file '{wildcards.file}'; see config/config.yaml")
 
 
 rule download:
@@ -74,7 +49,7 @@ rule ingest:
             f"{RESULTS}/data/class_counts.csv",
             caption="../report/class_counts.rst",
             category="Data",
-            labels={"what": "scenes per class", "kind": "table"},
+            labels={"item": "Scenes per class (CSV)"},
         ),
     log:
         f"{RESULTS}/logs/ingest.log",

@@ -1,28 +1,4 @@
 # Figures 4 and 5 of the paper, stage I, and the contact sheet. Each needs only the runs that it shows.
-FIGURES = f"{RESULTS}/figures"
-FORMATS = (".pdf", ".svg", ".png")
-LABEL_FRACTIONS = {
-    "figure4": CONFIG.figures.figure4_label_fraction,
-    "figure5": CONFIG.figures.figure5_label_fraction,
-}
-SHOWN = [name for name, fraction in LABEL_FRACTIONS.items() if fraction is not None]
-
-
-def figure_rounds(wildcards):
-    """The runs that an accuracy figure shows.
-
-    Raises:
-        WorkflowError: the configuration turned this figure off.
-    """
-    fraction = LABEL_FRACTIONS[wildcards.figure]
-    if fraction is None:
-        raise WorkflowError(f"figures.{wildcards.figure}_label_fraction is null; set it to one of grid.label_fractions")
-    return finetune_files("rounds.csv", label_fractions=[fraction])
-
-
-def figure_label_fraction(wildcards):
-    """The label fraction that an accuracy figure shows."""
-    return LABEL_FRACTIONS[wildcards.figure]
 
 
 rule accuracy_figure:

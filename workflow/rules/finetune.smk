@@ -1,18 +1,6 @@
 # Stage II: one run a method, SNR, label fraction and seed.
 
 
-def finetune_job(wildcards):
-    """The settings of stage II that decide this cell's result."""
-    return CONFIG.finetune_job(
-        wildcards.method, float(wildcards.snr_db), float(wildcards.label_fraction)
-    ).model_dump()
-
-
-def pretrained_encoders(wildcards):
-    """The encoders that a cell starts from; none for a method without a stage I."""
-    return f"{PRETRAIN}/encoders.pt" if CONFIG.method(wildcards.method).loss else []
-
-
 rule finetune:
     """Train encoders and decoder through the channel, Algorithm 1, second half, and keep the ledger."""
     input:

@@ -1,17 +1,6 @@
 # Stage I: one run a method and seed; all SNRs and label fractions start from it.
 
 
-def pretrain_job(wildcards):
-    """The settings of stage I that decide this method's result."""
-    return CONFIG.pretrain_job(wildcards.method).model_dump()
-
-
-def pretrain_code(wildcards):
-    """The sources of stage I, with the method's own loss."""
-    loss = CONFIG.pretrain_job(wildcards.method).loss
-    return sources("semcom.pretrain", f"semcom.losses.{loss}")
-
-
 rule pretrain:
     """Train the encoders of all modalities without labels, Algorithm 1, first half."""
     input:

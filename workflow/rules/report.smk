@@ -1,5 +1,18 @@
 # The self-contained HTML report, and the list of all that a run leaves.
+#
+# Every item of the report has one label. With more, Snakemake 9's report turns a label whose two values share a
+# category evenly into a switch, and the page goes blank where an item lacks one of the two.
 REPORT = f"{RESULTS}/report.html"
+TABLE_PAGES = {  # table -> category, title, caption
+    "tables/summary": ("Tables", "Accuracy at the end of training", "summary"),
+    "tables/rounds_to_target": ("Tables", "Communication to reach a target", "rounds_to_target"),
+    "data/class_counts": ("Data", "Scenes per class", "class_counts"),
+}
+if pretrained_methods():
+    TABLE_PAGES |= {
+        "tables/pretraining": ("Tables", "How pre-training ended", "pretraining_summary"),
+        "tables/pretraining_overhead": ("Tables", "Pre-training if the devices were apart", "pretraining_overhead"),
+    }
 ARTEFACTS = (
     [f"{FIGURES}/{name}{suffix}" for name in [*SHOWN, "contact_sheet"] for suffix in FORMATS]
     + [f"{TABLES}/{name}.csv" for name in ("rounds", "summary", "rounds_to_target")]
@@ -8,6 +21,15 @@ ARTEFACTS = (
 if pretrained_methods():
     ARTEFACTS += [f"{FIGURES}/pretraining{suffix}" for suffix in FORMATS]
     ARTEFACTS += [f"{TABLES}/{name}.csv" for name in ("pretraining", "pretraining_overhead")]
+
+
+report: "../report/workflow.rst"
+
+
+def report_files(pattern):
+    """Files of workflow/report, relative to here: moving a checkout reruns nothing."""
+    folder = Path(workflow.basedir) / "workflow/report"
+    return sorted(os.path.relpath(path) for path in folder.glob(pattern))
 
 
 rule configuration:
@@ -27,12 +49,41 @@ rule configuration:
         "../scripts/configuration.py"
 
 
+for table, (category, title, caption) in TABLE_PAGES.items():
+
+    rule:
+        name:
+            f"{Path(table).name}_page"
+        input:
+            table=f"{RESULTS}/{table}.csv",
+            caption=report_files(f"{caption}.rst"),
+        output:
+            report(
+                f"{RESULTS}/{table}.html",
+                caption=f"../report/{caption}.rst",
+                category=category,
+                labels={"item": title},
+            ),
+        log:
+            f"{RESULTS}/logs/{Path(table).name}_page.log",
+        conda:
+            "../../envs/semcom.yaml"
+        localrule: True
+        params:
+            title=title,
+        message:
+            "Write {output}"
+        script:
+            "../report/table_page.py"
+
+
 rule html_report:
     """Snakemake's own report, of everything but itself: a second Snakemake reads what the first has recorded."""
     input:
-        artefacts=ARTEFACTS,
+        artefacts=ARTEFACTS + [f"{RESULTS}/{table}.html" for table in TABLE_PAGES],
         config=f"{RESULTS}/config.yaml",
-        captions=sorted(str(path) for path in (Path(workflow.basedir) / "workflow/report").glob("*.rst")),
+        captions=report_files("*.rst"),
+        style=report_files("style.css"),
     output:
         REPORT,
     log:
@@ -41,9 +92,10 @@ rule html_report:
         "../../envs/semcom.yaml"
     localrule: True
     params:
-        snakefile=workflow.main_snakefile,
+        snakefile=os.path.relpath(workflow.main_snakefile),
     message:
         "Write {output}"
+    # This very Snakemake, which need not be on the PATH.
     shell:
-        "snakemake --snakefile {params.snakefile} --configfile {input.config} --nolock --report {output} "
-        "--report-stylesheet {workflow.basedir}/workflow/report/style.css -- {input.artefacts} > {log} 2>&1"
+        "{sys.executable:q} -m snakemake --snakefile {params.snakefile:q} --configfile {input.config:q} --nolock "
+        "--report {output:q} --report-stylesheet {input.style:q} -- {input.artefacts:q} > {log:q} 2>&1"

@@ -1,5 +1,4 @@
 # Tables, each rebuilt from the per-run files alone.
-TABLES = f"{RESULTS}/tables"
 
 
 rule tables:
@@ -13,13 +12,13 @@ rule tables:
             f"{TABLES}/summary.csv",
             caption="../report/summary.rst",
             category="Tables",
-            labels={"what": "accuracy at the end of training", "kind": "table"},
+            labels={"item": "Accuracy at the end of training (CSV)"},
         ),
         rounds_to_target=report(
             f"{TABLES}/rounds_to_target.csv",
             caption="../report/rounds_to_target.rst",
             category="Tables",
-            labels={"what": "communication to reach a target", "kind": "table"},
+            labels={"item": "Communication to reach a target (CSV)"},
         ),
     log:
         f"{RESULTS}/logs/tables.log",
@@ -45,13 +44,13 @@ rule pretraining_tables:
             f"{TABLES}/pretraining.csv",
             caption="../report/pretraining_summary.rst",
             category="Tables",
-            labels={"what": "how pre-training ended", "kind": "table"},
+            labels={"item": "How pre-training ended (CSV)"},
         ),
         overhead=report(
             f"{TABLES}/pretraining_overhead.csv",
             caption="../report/pretraining_overhead.rst",
             category="Tables",
-            labels={"what": "pre-training if the devices were apart", "kind": "table"},
+            labels={"item": "Pre-training if the devices were apart (CSV)"},
         ),
     log:
         f"{RESULTS}/logs/pretraining_tables.log",

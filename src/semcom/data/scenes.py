@@ -17,8 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
-import importlib.util
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -31,6 +29,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from semcom import plugins
 from semcom.data.source import ModalitySpec, SceneSource
 from semcom.data.splits import SPLITS, class_counts
 from semcom.errors import InputError
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
 
 FORMAT = "semcom-scenes"
 VERSION = 1
-
-READERS = "semcom.data.readers"  # the package that `data.reader` names a module of
 
 # A float modality is held in memory as int16 multiples of this, 1 mm for depth: the Kinect's own step is 3 mm at 1 m
 # and grows with the square of the distance (Khoshelham and Elberink, Sensors 2012). int16 reaches 32.767 m.
@@ -64,10 +61,10 @@ def ingest(
     counts_csv: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
-    """Write `scenes.h5` and the class counts from the original files; print the counts.
+    """Write `scenes.h5` and the class counts from the original files.
 
     Args:
-        reader: module of `READERS` with `open_scenes`, such as "nyud2".
+        reader: module of `semcom.data.readers` with `open_scenes`, such as "nyud2".
         size: S, the side of the square images in pixels.
 
     Returns:
@@ -76,14 +73,9 @@ def ingest(
     Raises:
         InputError: the reader is unknown, a file does not fit it, or as `write_scenes`.
     """
-    module_name = f"{READERS}.{reader}"
-    known = reader.isidentifier() and importlib.util.find_spec(module_name) is not None
-    module = importlib.import_module(module_name) if known else None
-    if not hasattr(module, "open_scenes"):
-        raise InputError(f"data.reader is {reader!r}, but {module_name} is not a reader; correct it in the config")
+    module = plugins.load("semcom.data.readers", reader)
     with module.open_scenes(Path(labeled_mat), Path(splits_mat)) as source:
         counts = class_counts(source.labels, source.split, source.class_names)
-        print(counts.to_string(index=False))
         write_scenes(source, path, size=size, progress=progress)
     with _written_atomically(Path(counts_csv)) as temporary:
         counts.to_csv(temporary, index=False)

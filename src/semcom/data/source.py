@@ -1,6 +1,6 @@
 """What a data set's reader must offer.
 
-Adding a data set is one module `semcom/data/<name>.py` with a function
+Adding a data set is one module `semcom/data/readers/<name>.py` with a function
 
     open_scenes(labeled_mat: Path, splits_mat: Path) -> SceneSource
 

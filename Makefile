@@ -1,0 +1,31 @@
+# make demo   the whole pipeline on the built-in rooms, from nothing
+# make test   the tests
+# Both first make a virtual environment in .venv; CORES and PYTHON can be given.
+PYTHON ?= python3
+CORES ?= 2
+VENV := .venv
+READY := $(VENV)/ready
+# Rules call `snakemake` and `python` by name; the environment's own come first.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: demo test clean
+
+demo: $(READY)
+	snakemake --cores $(CORES) --quiet rules host reason --configfile config/demo.yaml -- all
+	@echo
+	@echo "Figures:  results/rooms/figures/figure4.pdf, figure5.pdf, pretraining.pdf, contact_sheet.pdf (and .svg, .png)"
+	@echo "Tables:   results/rooms/tables/summary.csv, rounds_to_target.csv, rounds.csv"
+	@echo "Report:   results/rooms/report.html"
+
+test: $(READY)
+	python -m pytest
+
+$(READY): envs/requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "Python 3.11 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version); name one: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --editable '.[browser]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .snakemake

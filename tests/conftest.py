@@ -1,0 +1,62 @@
+"""A copy of the checkout to run the workflow in, and one finished run of the tests' own configuration."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PARTS = ("Snakefile", "workflow", "config", "envs", "src")
+
+Snakemake = Callable[..., subprocess.CompletedProcess]
+
+
+def copy_checkout(target: Path) -> Path:
+    """What a run needs, without results: so that tests neither see nor touch those of the developer."""
+    target.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, target / part, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy2(source, target / part)
+    return target
+
+
+def run_snakemake(folder: Path, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess:
+    """`snakemake` in a folder, as a user types it; output and errors together in `stdout`."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return subprocess.run(
+        ["snakemake", "--cores", str(cores), *arguments],
+        cwd=folder,
+        env=os.environ | {"PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+    )
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A fresh copy of the checkout, without results."""
+    return copy_checkout(tmp_path / "checkout")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout in which `all` of config/test.yaml has run. Tests must leave it as it is."""
+    folder = copy_checkout(tmp_path_factory.mktemp("finished") / "checkout")
+    done = run_snakemake(folder, "all", "--configfile", "config/test.yaml")
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+@pytest.fixture
+def finished_copy(finished: Path, tmp_path: Path) -> Path:
+    """A finished checkout of one's own, to change: files keep their times, so nothing in it is out of date."""
+    return shutil.copytree(finished, tmp_path / "checkout", symlinks=True)

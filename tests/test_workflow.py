@@ -1,0 +1,230 @@
+"""The workflow as a user meets it: real runs of the tests' own configuration, and what a change makes run again."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import ROOT, run_snakemake
+
+TEST = ("--configfile", "config/test.yaml")
+CELL = "results/test/finetune/proposed/snr10/labels0.5/seed0"
+ROUNDS_COLUMNS = (
+    "experiment, method, snr_db, label_fraction, seed, split, round, epoch, accuracy, mean_class_accuracy, loss, "
+    "uplink_channel_uses, downlink_channel_uses, uplink_bits, downlink_bits, status"
+).split(", ")
+
+
+def planned(output: str) -> dict[str, int]:
+    """Jobs of each rule in a dry run's table."""
+    table = output.split("Job stats:")[-1] if "Job stats:" in output else ""
+    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE) if name != "total"}
+
+
+def dry_run(folder: Path, *arguments: str) -> dict[str, int]:
+    done = run_snakemake(folder, "--dry-run", *arguments)
+    assert done.returncode == 0, done.stdout
+    return planned(done.stdout)
+
+
+def with_config(folder: Path, **changes) -> tuple[str, str]:
+    """Options for the tests' configuration with some sections changed."""
+    config = yaml.safe_load((folder / "config/test.yaml").read_text())
+    for section, values in changes.items():
+        config[section] = config.get(section, {}) | values if isinstance(values, dict) else values
+    (folder / "config/changed.yaml").write_text(yaml.safe_dump(config))
+    return "--configfile", "config/changed.yaml"
+
+
+def test_a_run_leaves_every_promised_file(finished):
+    results = finished / "results/test"
+    promised = ["data/scenes.h5", "report.html", "config.yaml"]
+    promised += [f"tables/{name}.csv" for name in ("rounds", "summary", "rounds_to_target")]
+    promised += [
+        f"figures/{name}.{suffix}"
+        for name in ("figure4", "figure5", "pretraining", "contact_sheet")
+        for suffix in ("pdf", "svg", "png")
+    ]
+    for method in ("proposed", "simclr", "barlow_twins"):
+        promised += [f"pretrain/{method}/seed0/{name}" for name in ("encoders.pt", "steps.csv", "provenance.json")]
+    for method in ("proposed", "simclr", "barlow_twins", "supervised"):
+        for fraction in ("1", "0.5"):
+            promised += [
+                f"finetune/{method}/snr10/labels{fraction}/seed0/{name}" for name in ("rounds.csv", "provenance.json")
+            ]
+    missing = [name for name in promised if not (results / name).is_file() or not (results / name).stat().st_size]
+    assert not missing
+
+
+def test_rounds_have_the_promised_columns_and_count_what_was_sent(finished):
+    rounds = pd.read_csv(finished / CELL / "rounds.csv")
+    assert list(rounds) == ROUNDS_COLUMNS
+    assert set(rounds["split"]) == {"test", "validation"}
+    assert (rounds["status"] == "ok").all()
+    test = rounds[rounds["split"] == "test"]
+    assert test["round"].tolist() == sorted(set(test["round"])) and test["round"].iloc[0] == 0
+    # 2 devices, 32 scenes a batch, K = 16 features a scene: `literal` takes one channel use a feature, 32 bits each.
+    assert (test["uplink_channel_uses"] == test["round"] * 2 * 32 * 16).all()
+    assert (test["downlink_bits"] == test["round"] * 2 * 32 * 16 * 32).all()
+    assert test["accuracy"].between(0, 1).all() and test["mean_class_accuracy"].between(0, 1).all()
+    ledger = pd.read_csv(finished / CELL / "ledger.csv")
+    per_round = ledger.groupby("round")["uplink_channel_uses"].sum()
+    assert per_round.tolist() == test["uplink_channel_uses"].tolist()
+
+
+def test_provenance_says_what_made_the_result(finished):
+    record = json.loads((finished / CELL / "provenance.json").read_text())
+    assert record["seed"] == 0 and record["status"] == "ok" and record["stage"] == "finetune"
+    assert record["settings"]["method"] == "proposed" and record["settings"]["label_fraction"] == 0.5
+    assert record["versions"]["torch"] and record["commit"] and record["device"]
+    assert record["wall_time_s"] > 0 and record["peak_memory_mb"] > 50
+
+
+def test_a_second_run_does_nothing(finished):
+    done = run_snakemake(finished, "all", *TEST)
+    assert done.returncode == 0 and "Nothing to be done" in done.stdout
+
+
+def test_the_same_seed_in_another_folder_gives_the_same_bytes(finished, checkout):
+    names = ["results/test/pretrain/proposed/seed0/steps.csv", f"{CELL}/rounds.csv", f"{CELL}/ledger.csv"]
+    done = run_snakemake(checkout, *names, *TEST, cores=1)
+    assert done.returncode == 0, done.stdout
+    for name in names:
+        assert (checkout / name).read_bytes() == (finished / name).read_bytes(), name
+
+
+def test_one_figure_needs_only_what_it_shows(checkout):
+    jobs = dry_run(checkout, "results/test/figures/figure4.pdf", *TEST)
+    assert jobs["finetune"] == 4 and jobs["accuracy_figure"] == 1  # all labels only, one SNR, one seed
+    assert "tables" not in jobs and "pretraining_figure" not in jobs
+    listed = run_snakemake(checkout, "--dry-run", "results/test/figures/figure4.pdf", *TEST).stdout
+    assert "labels0.5" not in listed
+
+
+@pytest.mark.parametrize(
+    ("changed", "runs", "rests"),
+    [
+        ("losses/simclr.py", {"pretrain": 1, "finetune": 2}, set()),
+        ("correlation.py", {"pretrain": 2, "finetune": 4}, set()),
+        ("channel.py", {"finetune": 8}, {"pretrain"}),
+        ("tables.py", {"tables": 1}, {"pretrain", "finetune", "ingest"}),
+        ("figures.py", {"accuracy_figure": 2}, {"pretrain", "finetune", "ingest"}),
+        ("progress.py", {}, {"pretrain", "finetune", "ingest", "accuracy_figure"}),
+        ("config.py", {}, {"pretrain", "finetune", "ingest", "accuracy_figure"}),
+        ("data/raycast.py", {"render_rooms": 1}, set()),
+    ],
+)
+def test_a_changed_source_runs_its_own_stage_again(finished_copy, changed, runs, rests):
+    path = finished_copy / "src/semcom" / changed
+    path.write_text(path.read_text() + "\n# changed\n")
+    jobs = dry_run(finished_copy, "all", *TEST)
+    assert {rule: jobs.get(rule) for rule in runs} == runs
+    assert not rests & jobs.keys()
+
+
+@pytest.mark.parametrize(
+    ("changes", "runs", "rests"),
+    [
+        ({"tables": {"targets": [0.5]}}, {"tables": 1}, {"pretrain", "finetune", "accuracy_figure"}),
+        ({"channel": {"convention": "packed"}}, {"finetune": 8}, {"pretrain", "ingest"}),
+        ({"pretrain": {"momentum": 0.8}}, {"pretrain": 3}, {"ingest", "render_rooms"}),
+        ({"grid": {"seeds": [0, 1]}}, {"pretrain": 3, "finetune": 8}, {"ingest", "render_rooms"}),
+    ],
+)
+def test_a_changed_setting_runs_its_own_stage_again(finished_copy, changes, runs, rests):
+    current = yaml.safe_load((finished_copy / "config/test.yaml").read_text())
+    changes = {section: current[section] | values for section, values in changes.items()}
+    jobs = dry_run(finished_copy, "all", *with_config(finished_copy, **changes))
+    assert {rule: jobs.get(rule) for rule in runs} == runs
+    assert not rests & jobs.keys()
+
+
+def test_a_checkout_that_moves_runs_nothing_again(finished, tmp_path):
+    moved = shutil.copytree(finished, tmp_path / "elsewhere", symlinks=True)
+    for source in (moved / "src").rglob("*.py"):
+        source.touch()  # as a git checkout does
+    assert "pretrain" not in dry_run(moved, "all", *TEST)
+
+
+def test_the_paper_in_full_is_80_runs(checkout):
+    jobs = dry_run(checkout, "all")
+    assert jobs["pretrain"] == 15  # three methods with a stage I, five seeds
+    assert jobs["finetune"] == 80  # four methods, two SNRs, two label fractions, five seeds
+    assert jobs["download"] == 2 and jobs["ingest"] == 1
+
+
+def test_an_unknown_method_in_a_path_is_named(checkout):
+    done = run_snakemake(checkout, "-n", "results/test/pretrain/simclrr/seed0/encoders.pt", *TEST)
+    assert done.returncode != 0
+    assert "unknown method 'simclrr'" in done.stdout and "did you mean 'simclr'" in done.stdout
+
+
+def test_a_bad_configuration_ends_before_anything_runs(checkout):
+    done = run_snakemake(checkout, "all", *with_config(checkout, gird={"seeds": [0]}))
+    assert done.returncode != 0
+    assert "gird: unknown key" in done.stdout and "did you mean 'grid'" in done.stdout
+    assert "Traceback" not in done.stdout and not (checkout / "results").exists()
+
+
+def test_own_files_that_are_missing_are_named_before_anything_runs(checkout):
+    data = yaml.safe_load((checkout / "config/test.yaml").read_text())["data"]
+    own = data | {"labeled_mat": "nowhere.mat", "splits_mat": "nowhere_splits.mat"}
+    done = run_snakemake(checkout, "all", *with_config(checkout, data=own))
+    assert done.returncode != 0
+    assert "data.labeled_mat: no file 'nowhere.mat'" in done.stdout
+
+
+def test_a_diverged_run_is_recorded_and_the_rest_goes_on(checkout):
+    methods = yaml.safe_load((checkout / "config/test.yaml").read_text())["methods"]
+    methods["barlow_twins"]["pretrain"] = {"learning_rate": 1.0e9, "warmup_epochs": 0}
+    methods["supervised"]["finetune"] = {"encoder_learning_rate": 1.0e12, "warmup_epochs": 0}
+    grid = {"methods": ["barlow_twins", "supervised", "simclr"], "snr_db": [10], "label_fractions": [1.0], "seeds": [0]}
+    options = with_config(checkout, methods=methods, grid=grid, figures={"figure5_label_fraction": None})
+    targets = ["results/test/tables/summary.csv", "results/test/figures/figure4.svg", "results/test/tables/pretraining.csv"]
+    done = run_snakemake(checkout, *targets, *options)
+    assert done.returncode == 0, done.stdout
+    steps = pd.read_csv(checkout / "results/test/pretrain/barlow_twins/seed0/steps.csv")
+    assert steps["status"].iloc[-1] == "diverged" and len(steps) < 6
+    record = json.loads((checkout / "results/test/pretrain/barlow_twins/seed0/provenance.json").read_text())
+    assert record["status"] == "diverged"
+    summary = pd.read_csv(checkout / targets[0]).set_index(["method", "split"])
+    assert summary.loc[("barlow_twins", "test"), "diverged"] == 1
+    assert summary.loc[("supervised", "test"), "diverged"] == 1
+    assert summary.loc[("simclr", "test"), "diverged"] == 0
+    assert "diverged" in (checkout / targets[1]).read_text()
+
+
+def test_damaged_encoders_are_refused_and_nothing_finished_is_lost(finished_copy):
+    encoders = finished_copy / "results/test/pretrain/proposed/seed0/encoders.pt"
+    encoders.write_bytes(encoders.read_bytes()[:1000])
+    before = (finished_copy / CELL.replace("proposed", "simclr") / "rounds.csv").read_bytes()
+    done = run_snakemake(finished_copy, "--force", f"{CELL}/rounds.csv", *TEST)
+    assert done.returncode != 0
+    assert "encoders.pt: not a readable model file" in done.stdout
+    assert (finished_copy / CELL.replace("proposed", "simclr") / "rounds.csv").read_bytes() == before
+
+
+def test_a_truncated_mat_is_named_and_earlier_results_stay(finished_copy):
+    rooms = finished_copy / "results/test/data"
+    whole = (rooms / "rooms_labeled.mat").read_bytes()
+    (finished_copy / "cut.mat").write_bytes(whole[: len(whole) // 2])
+    data = yaml.safe_load((finished_copy / "config/test.yaml").read_text())["data"]
+    own = data | {"labeled_mat": "cut.mat", "splits_mat": str(rooms / "rooms_splits.mat")}
+    options = with_config(finished_copy, data=own, experiment="own")
+    done = run_snakemake(finished_copy, "results/own/data/scenes.h5", *options)
+    assert done.returncode != 0
+    assert "cut.mat: the HDF5 file is truncated" in done.stdout
+    assert (rooms / "scenes.h5").is_file()
+
+
+def test_the_workflow_is_lint_free(checkout):
+    done = run_snakemake(checkout, "--lint", *TEST)
+    assert done.returncode == 0, done.stdout
+    assert "Congratulations" in done.stdout
+
+
+def test_the_root_snakefile_stays_short():
+    assert len((ROOT / "Snakefile").read_text().splitlines()) < 60
