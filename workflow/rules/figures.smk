@@ -13,7 +13,13 @@ rule accuracy_figure:
             f"{FIGURES}/{{figure}}.svg",
             caption="../report/accuracy.rst",
             category="Figures",
-            labels={"what": "{figure}", "kind": "figure"},
+            labels=lookup(
+                dpath="{figure}",
+                within={
+                    name: {"item": f"Figure {name[-1]}: accuracy with {100 * (fraction or 0):g} % of the labels"}
+                    for name, fraction in LABEL_FRACTIONS.items()
+                },
+            ),
         ),
         f"{FIGURES}/{{figure}}.png",
     log:
@@ -43,7 +49,7 @@ rule pretraining_figure:
             f"{FIGURES}/pretraining.svg",
             caption="../report/pretraining.rst",
             category="Figures",
-            labels={"what": "pre-training", "kind": "figure"},
+            labels={"item": "Pre-training: loss and gradient norm"},
         ),
         f"{FIGURES}/pretraining.png",
     log:
@@ -71,7 +77,7 @@ rule contact_sheet:
             f"{FIGURES}/contact_sheet.png",
             caption="../report/contact_sheet.rst",
             category="Data",
-            labels={"what": "contact sheet", "kind": "figure"},
+            labels={"item": "Contact sheet: RGB and depth"},
         ),
     log:
         f"{RESULTS}/logs/contact_sheet.log",

@@ -3,6 +3,7 @@
 # Every item of the report has one label. With more, Snakemake 9's report turns a label whose two values share a
 # category evenly into a switch, and the page goes blank where an item lacks one of the two.
 REPORT = f"{RESULTS}/report.html"
+REPORT_SOURCES = os.path.relpath(Path(workflow.basedir) / "workflow/report")  # moving a checkout reruns nothing
 TABLE_PAGES = {  # table -> category, title, caption
     "tables/summary": ("Tables", "Accuracy at the end of training", "summary"),
     "tables/rounds_to_target": ("Tables", "Communication to reach a target", "rounds_to_target"),
@@ -24,12 +25,6 @@ if pretrained_methods():
 
 
 report: "../report/workflow.rst"
-
-
-def report_files(pattern):
-    """Files of workflow/report, relative to here: moving a checkout reruns nothing."""
-    folder = Path(workflow.basedir) / "workflow/report"
-    return sorted(os.path.relpath(path) for path in folder.glob(pattern))
 
 
 rule configuration:
@@ -56,7 +51,7 @@ for table, (category, title, caption) in TABLE_PAGES.items():
             f"{Path(table).name}_page"
         input:
             table=f"{RESULTS}/{table}.csv",
-            caption=report_files(f"{caption}.rst"),
+            caption=f"{REPORT_SOURCES}/{caption}.rst",
         output:
             report(
                 f"{RESULTS}/{table}.html",
@@ -82,8 +77,8 @@ rule html_report:
     input:
         artefacts=ARTEFACTS + [f"{RESULTS}/{table}.html" for table in TABLE_PAGES],
         config=f"{RESULTS}/config.yaml",
-        captions=report_files("*.rst"),
-        style=report_files("style.css"),
+        captions=sorted(map(str, Path(REPORT_SOURCES).glob("*.rst"))),
+        style=f"{REPORT_SOURCES}/style.css",
     output:
         REPORT,
     log:
@@ -92,10 +87,10 @@ rule html_report:
         "../../envs/semcom.yaml"
     localrule: True
     params:
+        python=sys.executable,  # its Snakemake need not be on the PATH
         snakefile=os.path.relpath(workflow.main_snakefile),
     message:
         "Write {output}"
-    # This very Snakemake, which need not be on the PATH.
     shell:
-        "{sys.executable:q} -m snakemake --snakefile {params.snakefile:q} --configfile {input.config:q} --nolock "
+        "{params.python:q} -m snakemake --snakefile {params.snakefile:q} --configfile {input.config:q} --nolock "
         "--report {output:q} --report-stylesheet {input.style:q} -- {input.artefacts:q} > {log:q} 2>&1"
