@@ -26,10 +26,13 @@ def correlation(a: Tensor, b: Tensor, *, centre: bool) -> Tensor:
 
 def _unit_columns(x: Tensor, centre: bool) -> Tensor:
     x = x.float()
+    size = x.detach().norm(dim=0)
     if centre:
         x = x - x.mean(dim=0)
-    # The floor only keeps a dead feature from dividing by zero: it is far below any feature that carries a signal.
-    return x / x.norm(dim=0).clamp_min(1e-12)
+    norm = x.norm(dim=0)
+    # Dead: zero, or nothing but rounding once centred. Its column is 0 and so is its gradient; a NaN stays one.
+    dead = norm <= 1e-6 * size
+    return (x / norm.masked_fill(dead, 1)).masked_fill(dead, 0)
 
 
 def alignment(c: Tensor) -> Tensor:

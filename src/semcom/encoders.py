@@ -110,7 +110,9 @@ def load_encoders(encoders: nn.ModuleDict, path: Path) -> str:
     saved = load_state(path, remedy)
     if saved.get("format") != FORMAT:
         raise InputError(f"{path}: not written by this program (format {saved.get('format')!r}); {remedy}")
-    own, state = encoders.state_dict(), saved["encoders"]
+    own, state = encoders.state_dict(), saved.get("encoders")
+    if not isinstance(state, dict) or "status" not in saved or not all(map(torch.is_tensor, state.values())):
+        raise InputError(f"{path}: lacks the encoders or the status that this program writes; {remedy}")
     for name in own.keys() | state.keys():
         shapes = [tuple(s[name].shape) if name in s else None for s in (own, state)]
         if shapes[0] != shapes[1]:
@@ -130,10 +132,13 @@ def load_backbone(encoder: SemanticEncoder, path: Path) -> None:
     """
     remedy = "give a ResNet-18 state dict saved by torch.save, or remove the entry from encoder.weights"
     state = load_state(path, remedy)
-    state = {name: value for name, value in state.items() if not name.startswith("fc.")}
+    state = {name: value for name, value in state.items() if torch.is_tensor(value) and not str(name).startswith("fc.")}
     own = encoder.state_dict()
+    for name, value in own.items():
+        if name.endswith("num_batches_tracked"):  # a mere counter, which older state dicts lack
+            state.setdefault(name, value)
     first = state.get("conv1.weight")
-    if first is not None and first.shape[1] != own["conv1.weight"].shape[1]:
+    if first is not None and first.dim() == 4 and 0 < first.shape[1] != own["conv1.weight"].shape[1]:
         channels = own["conv1.weight"].shape[1]
         state["conv1.weight"] = first.mean(dim=1, keepdim=True).repeat(1, channels, 1, 1) * first.shape[1] / channels
     for name, value in own.items():
@@ -154,8 +159,8 @@ def load_state(path: Path, remedy: str) -> dict:
     except FileNotFoundError:
         raise InputError(f"{path}: model file is missing; {remedy}") from None
     except Exception as error:  # torch raises many kinds here, by where in the archive the damage lies
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: not a readable model file ({type(error).__name__}: {reason}); {remedy}") from None
+        reason = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
+        raise InputError(f"{path}: not a readable model file ({reason}); {remedy}") from None
     if not isinstance(state, dict):
         raise InputError(f"{path}: holds a {type(state).__name__}, not a state dict; {remedy}")
     return state

@@ -68,7 +68,7 @@ def learning_rate_factor(step: int, total_steps: int, warmup_steps: int, decay: 
     Three cases: linear warm-up from 1/warmup_steps to 1; then constant; or a half cosine from 1 towards 0.
     """
     if step < warmup_steps:
-        return (step + 1) / warmup_steps
+        return min(1.0, (step + 1) / warmup_steps)
     if decay == "constant":
         return 1.0
     progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
@@ -101,4 +101,4 @@ def weight_norm(module: nn.Module) -> Tensor:
 
 def has_diverged(values: Iterable[float], norm: float = 0.0, bound: float = math.inf) -> bool:
     """Whether any of the values is not finite, or a gradient norm passes its bound."""
-    return not all(map(math.isfinite, values)) or norm > bound
+    return not all(map(math.isfinite, values)) or not norm <= bound

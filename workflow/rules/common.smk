@@ -15,7 +15,7 @@ from semcom.errors import InputError
 from semcom.sources import source_files
 
 try:
-    CONFIG = parse_config(config, " + ".join(map(str, dict.fromkeys(workflow.configfiles))))
+    CONFIG = parse_config(config, " + ".join(os.path.relpath(path) for path in reversed(workflow.configfiles)))
     CONFIG.check_files()
 except InputError as error:
     raise WorkflowError(str(error)) from None

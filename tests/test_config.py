@@ -1,0 +1,174 @@
+"""The configuration: every shipped file holds, every impossible value is named, and what is derived from it is in step."""
+
+import copy
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+from conftest import ROOT
+
+from semcom.config import Config, choices, leaves, load_config, parse_config, schema
+from semcom.errors import InputError
+
+COMPLETE = ["config", "nyud2-small", "demo", "test"]
+
+
+@pytest.fixture
+def raw() -> dict:
+    return yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+
+def change(raw: dict, key: str, value: object) -> dict:
+    """A copy with the value at a dotted key replaced; `None` in front of the last step's name removes it."""
+    changed = copy.deepcopy(raw)
+    *path, last = key.split(".")
+    section = changed
+    for step in path:
+        section = section[step]
+    if value is REMOVED:
+        del section[last]
+    else:
+        section[last] = value
+    return changed
+
+
+REMOVED = object()
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_shipped_configurations_are_complete_by_themselves(name):
+    config = load_config(ROOT / f"config/{name}.yaml")
+    for method in config.grid.methods:
+        for snr_db in config.grid.snr_db:
+            for fraction in config.grid.label_fractions:
+                assert config.finetune_job(method, snr_db, fraction).schedule.epochs > 0
+
+
+def test_no_other_configuration_is_left_unchecked():
+    assert {path.stem for path in (ROOT / "config").glob("*.yaml")} == {*COMPLETE, "literal"}
+
+
+def test_the_default_configuration_is_the_paper():
+    config = load_config(ROOT / "config/config.yaml")
+    assert config.data.image_size == 256 and config.augmentation.crop_size == 224
+    assert config.pretrain.batch_size == config.finetune.batch_size == 64
+    assert config.pretrain.epochs == config.finetune.epochs == 500
+    assert config.grid.methods == ["proposed", "simclr", "barlow_twins", "supervised"]
+    assert config.grid.snr_db == [10, 20] and config.grid.label_fractions == [1.0, 0.5]
+    assert config.channel.model == "awgn" and config.channel.convention == "literal"
+    assert config.encoder.width == 64 and config.encoder.weights == {}
+
+
+def test_the_literal_reading_is_kept():
+    literal = load_config(ROOT / "config/config.yaml").pretrain_job("proposed_literal")
+    assert literal.loss == "decoupled" and literal.projector == []
+    assert literal.options["centre"] is False and literal.options["cross_weight"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("experimnt", "x", ["experimnt: unknown key", "did you mean 'experiment'"]),
+        ("grid.snr", [10], ["grid.snr: unknown key", "did you mean 'snr_db'"]),
+        ("augmentation.pretrain.crop_scal", [0.3, 1.0], ["crop_scal: unknown key", "did you mean 'crop_scale'"]),
+        ("pretrain.learning_rate", REMOVED, ["pretrain.learning_rate: missing key"]),
+        ("pretrain.learning_rate", "1e-3", ["pretrain.learning_rate", "'1e-3'", "write 1.0e-3"]),
+        ("compute.threads", True, ["compute.threads", "True", "integer"]),
+        ("data", 3, ["data", "3"]),
+        ("experiment", "a/b", ["experiment", "'a/b'"]),
+        ("grid.label_fractions", [0], ["grid.label_fractions.0", "greater than 0"]),
+        ("grid.label_fractions", [1.0, 1.5], ["grid.label_fractions.1", "1.5", "less than or equal to 1"]),
+        ("grid.seeds", [1, 1], ["grid.seeds", "twice"]),
+        ("grid.methods", ["simclrr"], ["grid.methods", "'simclrr'", "did you mean 'simclr'"]),
+        ("grid.snr_db", [float("nan")], ["grid.snr_db.0", "finite"]),
+        ("figures.figure5_label_fraction", 0.25, ["figures.figure5_label_fraction", "0.25", "grid.label_fractions"]),
+        ("methods.proposed.options.shared_features", 300, ["shared_features", "K_sha = 300", "256", "lower it"]),
+        ("methods.proposed.options.lambda_m", -1.0, ["methods.proposed.options.lambda_m", "-1.0"]),
+        ("methods.proposed.options.lambda_z", 1.0, ["methods.proposed.options.lambda_z: unknown key"]),
+        ("methods.proposed.loss", "vicreg", ["methods.proposed.loss", "'vicreg'", "decoupled"]),
+        ("methods.simclr.pretrain", {"lr": 1.0}, ["methods.simclr.pretrain.lr: unknown key"]),
+        ("channel.model", "rician", ["channel.model", "'rician'", "awgn"]),
+        ("channel.convention", "qam", ["channel.convention", "'qam'", "packed"]),
+        ("channel.snr_offset_db", {"lidar": 1.0}, ["channel.snr_offset_db", "'lidar'", "rgb"]),
+        ("data.reader", "sunrgbd", ["data.reader", "'sunrgbd'", "nyud2"]),
+        ("data.labeled_mat", "mine.mat", ["data", "belong together"]),
+        ("data.download", None, ["data", "no source of scenes"]),
+        ("pretrain.batch_size", 800, ["pretrain.batch_size", "800", "795", "smaller"]),
+        ("finetune.batch_size", 500, ["finetune.batch_size", "500", "398", "smaller"]),
+        ("finetune.warmup_epochs", 500.0, ["finetune", "warmup_epochs (500.0)", "below epochs"]),
+        ("augmentation.pretrain.crop_scale", [1.0, 0.3], ["crop_scale", "ascending"]),
+    ],
+)
+def test_a_fault_is_one_line_that_names_key_value_and_remedy(raw, key, value, says):
+    with pytest.raises(InputError) as error:
+        parse_config(change(raw, key, value), "my.yaml")
+    message = str(error.value)
+    assert message.startswith("my.yaml: ") and "\n" not in message
+    for words in says:
+        assert words in message
+
+
+def test_an_odd_number_of_features_cannot_be_packed(raw):
+    raw["encoder"]["features"] = 255
+    raw["channel"]["convention"] = "packed"
+    with pytest.raises(InputError, match="encoder.features: 255 is odd"):
+        parse_config(raw)
+
+
+def test_a_method_that_does_not_run_need_not_fit(raw):
+    raw["methods"]["proposed_literal"]["options"]["shared_features"] = 999
+    parse_config(raw)
+
+
+def test_files_that_are_no_configuration_are_named(tmp_path):
+    for name, text in {"list.yaml": "- 1", "empty.yaml": "", "broken.yaml": "a: [1"}.items():
+        (tmp_path / name).write_text(text)
+        with pytest.raises(InputError, match=name):
+            load_config(tmp_path / name)
+    with pytest.raises(InputError, match="missing.yaml"):
+        load_config(tmp_path / "missing.yaml")
+
+
+def test_overrides_of_a_method_reach_only_that_method(raw):
+    raw["methods"]["simclr"]["pretrain"] = {"learning_rate": 0.5}
+    config = parse_config(raw)
+    assert config.pretrain_job("simclr").schedule.learning_rate == 0.5
+    assert config.pretrain_job("proposed").schedule.learning_rate == raw["pretrain"]["learning_rate"]
+
+
+def test_the_schema_file_is_in_step():
+    assert (ROOT / "workflow/schemas/config.schema.yaml").read_text() == schema(), (
+        "run: python -m semcom.config schema > workflow/schemas/config.schema.yaml"
+    )
+
+
+def test_the_readme_lists_every_silent_choice():
+    table = choices(load_config(ROOT / "config/config.yaml"))
+    assert table in (ROOT / "README.md").read_text(), "paste the output of: python -m semcom.config choices"
+
+
+def test_config_yaml_marks_every_value_on_which_the_paper_is_silent():
+    text = (ROOT / "config/config.yaml").read_text()
+    unmarked = []
+    for key, field in leaves(Config):
+        if (field.json_schema_extra or {}).get("paper") == "silent" and "<method>" not in key:
+            name = key.rpartition(".")[2]
+            lines = re.findall(rf"^ +{name}:.*$", text, re.MULTILINE)
+            unmarked += [line for line in lines if "# silent" not in line and "# paper" not in line]
+    assert not unmarked
+
+
+def test_reading_a_configuration_does_not_import_torch():
+    code = "import sys; from semcom.config import load_config; load_config('config/config.yaml'); "
+    code += "sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={"PYTHONPATH": "src"}).returncode == 0
+
+
+def test_the_conda_environment_says_the_same_as_the_requirements():
+    requirements = (ROOT / "envs/requirements.txt").read_text().splitlines()
+    pins = [line for line in requirements if line and not line.startswith("#")]
+    environment = yaml.safe_load((ROOT / "envs/semcom.yaml").read_text())
+    assert environment["dependencies"][-1]["pip"] == pins
+    assert all("==" in pin for pin in pins)
