@@ -17,11 +17,12 @@ tbody tr:hover { background: #f8fafc; }
 """
 
 with reported_to(snakemake.log[0]):
-    # As text, so that a number reads as the CSV file has it; spaces let the header's long names wrap.
-    table = pd.read_csv(snakemake.input.table, dtype=str, keep_default_na=False)
-    table.columns = table.columns.str.replace("_", " ")
+    table = pd.read_csv(snakemake.input.table, dtype=str, keep_default_na=False)  # a number stays as it is written
+    # What says nothing here, such as the intervals of a single seed, would push the rest out of sight.
+    table = table.loc[:, (table != "").any()].drop(columns="experiment", errors="ignore")
+    table.columns = table.columns.str.replace("snr_db", "SNR (dB)").str.replace("_", " ")  # with spaces, headers wrap
     title, caption = snakemake.params.title, Path(snakemake.input.caption).read_text()
     Path(snakemake.output[0]).write_text(
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>\n'
-        f"<h1>{escape(title)}</h1>\n<p>{escape(caption.strip())}</p>\n{table.to_html(index=False, border=0)}\n</html>\n"
+        f"<h1>{escape(title)}</h1>\n<p>{escape(caption.strip())} Empty columns are left out.</p>\n{table.to_html(index=False, border=0)}\n</html>\n"
     )
