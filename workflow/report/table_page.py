@@ -12,6 +12,7 @@ body { font: 14px system-ui, sans-serif; margin: 1.5rem; color: #1e293b; }
 p { max-width: 48rem; line-height: 1.4; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th { background: #f1f5f9; vertical-align: bottom; font-weight: 600; }
+td { white-space: nowrap; }
 th, td { padding: 0.3rem 0.6rem; border-bottom: 1px solid #e2e8f0; text-align: left; }
 tbody tr:hover { background: #f8fafc; }
 """
@@ -24,5 +25,6 @@ with reported_to(snakemake.log[0]):
     title, caption = snakemake.params.title, Path(snakemake.input.caption).read_text()
     Path(snakemake.output[0]).write_text(
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>\n'
-        f"<h1>{escape(title)}</h1>\n<p>{escape(caption.strip())} Empty columns are left out.</p>\n{table.to_html(index=False, border=0)}\n</html>\n"
+        f"<h1>{escape(title)}</h1>\n<p>{escape(caption.strip())} Empty columns are left out.</p>\n"
+        f"{table.to_html(index=False, border=0)}\n</html>\n"
     )
