@@ -249,7 +249,9 @@ def test_ingest_checks_and_writes_the_counts(files, tmp_path, monkeypatch):
         ingest("nyud2", *files, tmp_path / "out" / "scenes.h5", size=8, counts_csv=tmp_path / "out" / "counts.csv")
     assert not list((tmp_path / "out").glob("*"))
     small = {name: (0, 0) for name in CLASSES} | dict.fromkeys(("bedroom", "kitchen", "office", "others"), (1, 1))
-    monkeypatch.setattr("semcom.data.readers.nyud2.open_scenes", lambda *args: open_scenes(*args, published_counts=small))
+    monkeypatch.setattr(
+        "semcom.data.readers.nyud2.open_scenes", lambda *args: open_scenes(*args, published_counts=small)
+    )
     calls = []
     counts = ingest(
         "nyud2",

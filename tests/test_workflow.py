@@ -183,7 +183,11 @@ def test_a_diverged_run_is_recorded_and_the_rest_goes_on(checkout):
     methods["supervised"]["finetune"] = {"encoder_learning_rate": 1.0e12, "warmup_epochs": 0}
     grid = {"methods": ["barlow_twins", "supervised", "simclr"], "snr_db": [10], "label_fractions": [1.0], "seeds": [0]}
     options = with_config(checkout, methods=methods, grid=grid, figures={"figure5_label_fraction": None})
-    targets = ["results/test/tables/summary.csv", "results/test/figures/figure4.svg", "results/test/tables/pretraining.csv"]
+    targets = [
+        "results/test/tables/summary.csv",
+        "results/test/figures/figure4.svg",
+        "results/test/tables/pretraining.csv",
+    ]
     done = run_snakemake(checkout, *targets, *options)
     assert done.returncode == 0, done.stdout
     steps = pd.read_csv(checkout / "results/test/pretrain/barlow_twins/seed0/steps.csv")

@@ -1,21 +1,19 @@
 """The typed configuration: one model a section, checked as a whole before the workflow builds its graph.
 
-The models are the one source of keys, types and bounds. From them come the JSON schema in `workflow/schemas/`
-(`python -m semcom.config schema`) and the README's table of choices (`python -m semcom.config choices`); tests hold
-both in step. Values live in `config/*.yaml` alone.
+The models are the one source of keys, types and bounds; `config_reference.py` writes the JSON schema and the README's
+table of choices from them. Values live in `config/*.yaml` alone.
 """
 
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from semcom import plugins
 from semcom.errors import InputError
-from semcom.settings import Settings, from_paper, ours, silent
+from semcom.settings import Settings, from_paper, ours, silent, validated
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Positive = Annotated[int, Field(gt=0)]
@@ -79,8 +77,13 @@ class EncoderSettings(Settings):
 
 
 class ViewSettings(Settings):
-    crop_scale: Span = silent("area of the crop as a share of the scene, drawn uniformly", "see config/config.yaml")
-    crop_ratio: Span = silent("aspect ratio of the crop, drawn log-uniformly", "see config/config.yaml")
+    crop_scale: Span = silent(
+        "area of the crop as a share of the scene, drawn uniformly",
+        "stage I: milder than SimCLR's 0.08 to 1, for 795 scenes; stage II: the paper's 224 of 256",
+    )
+    crop_ratio: Span = silent(
+        "aspect ratio of the crop, drawn log-uniformly", "stage I: SimCLR's 3/4 to 4/3; stage II: square"
+    )
     flip: float = silent("probability of a horizontal flip", "the protocol of reference [15]", ge=0, le=1)
     brightness: float = silent("RGB brightness factor drawn from 1 +- this", "mild jitter", ge=0, lt=1)
     contrast: float = silent("RGB contrast factor drawn from 1 +- this", "mild jitter", ge=0, lt=1)
@@ -103,7 +106,10 @@ class ViewSettings(Settings):
 class AugmentationSettings(Settings):
     crop_size: int = from_paper("side in pixels of what an encoder sees", "Sec. IV-A", ge=8)
     evaluation_crop_scale: float = silent(
-        "area of the centre crop that evaluation takes, as a share of the scene", "the training crops' scale", gt=0, le=1
+        "area of the centre crop that evaluation takes, as a share of the scene",
+        "the training crops' scale",
+        gt=0,
+        le=1,
     )
     pretrain: ViewSettings = ours("views of stage I")
     finetune: ViewSettings = ours("views of stage II")
@@ -127,12 +133,16 @@ class ScheduleSettings(Settings):
 
 
 class PretrainSettings(ScheduleSettings):
-    learning_rate: float = silent("peak learning rate of stage I", "see config/config.yaml", gt=0)
+    learning_rate: float = silent("peak learning rate of stage I", "a first guess, not yet chosen by validation", gt=0)
 
 
 class FinetuneSettings(ScheduleSettings):
-    encoder_learning_rate: float = silent("peak learning rate of the encoders", "see config/config.yaml", gt=0)
-    decoder_learning_rate: float = silent("peak learning rate of the decoder", "see config/config.yaml", gt=0)
+    encoder_learning_rate: float = silent(
+        "peak learning rate of the encoders", "a first guess, not yet chosen by validation", gt=0
+    )
+    decoder_learning_rate: float = silent(
+        "peak learning rate of the decoder", "a first guess, not yet chosen by validation", gt=0
+    )
     evaluate_every_rounds: int = silent("rounds between two evaluations", "about one an epoch", gt=0)
     channel_draws: int = silent("channel realisations that an evaluation averages over", "5 bound its noise", gt=0)
 
@@ -191,7 +201,9 @@ class FigureSettings(Settings):
 class ComputeSettings(Settings):
     device: str = ours("auto takes a GPU where there is one; or cpu, cuda, cuda:1, mps")
     threads: int = ours("CPU threads of one training job; part of the result to the last bit", gt=0)
-    precision: Literal["float32", "bfloat16"] = silent("arithmetic of the encoders; losses stay in float32", "measured")
+    precision: Literal["float32", "bfloat16"] = silent(
+        "arithmetic of the encoders; losses stay in float32", "half to two thirds of the time of float32"
+    )
     channels_last: bool = ours("memory format of the images; results differ in the last bits only")
     deterministic: bool = ours("refuse operations whose result may differ between two runs")
 
@@ -289,7 +301,9 @@ class Config(Settings):
         files |= {f"encoder.weights.{modality}": path for modality, path in self.encoder.weights.items()}
         for key, path in files.items():
             if path is not None and not Path(path).is_file():
-                raise InputError(f"{key}: no file '{path}'; correct the path, or set the key as config/config.yaml has it")
+                raise InputError(
+                    f"{key}: no file '{path}'; correct the path, or set the key as config/config.yaml has it"
+                )
 
     def method(self, name: str) -> MethodSettings:
         """The entry of a method.
@@ -310,90 +324,17 @@ class Config(Settings):
         if settings.loss is None:
             return None
         options_type = plugins.load("semcom.losses", settings.loss).Options
-        return _validated(options_type, settings.options, f"methods.{method}.options")
-
-    def pretrain_job(self, method: str) -> "PretrainJob":
-        """Everything in the configuration that decides a method's stage I, and nothing else."""
-        options = self.loss_options(method)
-        if options is None:
-            raise InputError(f"method '{method}' has no loss, so there is nothing to pre-train; do not ask for it")
-        return PretrainJob(
-            experiment=self.experiment,
-            method=method,
-            modalities=self.modalities,
-            encoder=self.encoder,
-            crop_size=self.augmentation.crop_size,
-            views=self.augmentation.pretrain,
-            loss=self.method(method).loss,
-            options=options.model_dump(),
-            projector=self.method(method).projector,
-            schedule=self.pretrain_settings(method),
-            compute=self.compute,
-        )
-
-    def finetune_job(self, method: str, snr_db: float, label_fraction: float) -> "FinetuneJob":
-        """Everything in the configuration that decides a cell's stage II, and nothing else."""
-        return FinetuneJob(
-            experiment=self.experiment,
-            method=method,
-            snr_db=snr_db,
-            label_fraction=label_fraction,
-            modalities=self.modalities,
-            encoder=self.encoder,
-            crop_size=self.augmentation.crop_size,
-            evaluation_crop_scale=self.augmentation.evaluation_crop_scale,
-            views=self.augmentation.finetune,
-            schedule=self.finetune_settings(method),
-            channel=self.channel,
-            decoder=self.decoder,
-            bits_per_value=self.tables.bits_per_value,
-            compute=self.compute,
-        )
+        return validated(options_type, settings.options, f"methods.{method}.options")
 
     def pretrain_settings(self, method: str) -> PretrainSettings:
         """`pretrain:` with the method's overrides."""
         overrides = self.method(method).pretrain
-        return _validated(PretrainSettings, self.pretrain.model_dump() | overrides, f"methods.{method}.pretrain")
+        return validated(PretrainSettings, self.pretrain.model_dump() | overrides, f"methods.{method}.pretrain")
 
     def finetune_settings(self, method: str) -> FinetuneSettings:
         """`finetune:` with the method's overrides."""
         overrides = self.method(method).finetune
-        return _validated(FinetuneSettings, self.finetune.model_dump() | overrides, f"methods.{method}.finetune")
-
-
-class PretrainJob(Settings):
-    """One run of stage I but for its seed: what crosses from the workflow into `semcom.pretrain`."""
-
-    experiment: str
-    method: str
-    modalities: list[str]
-    encoder: EncoderSettings
-    crop_size: int
-    views: ViewSettings
-    loss: str
-    options: dict[str, Any]
-    projector: list[int]
-    schedule: PretrainSettings
-    compute: ComputeSettings
-
-
-class FinetuneJob(Settings):
-    """One run of stage II but for its seed: what crosses from the workflow into `semcom.finetune`."""
-
-    experiment: str
-    method: str
-    snr_db: float
-    label_fraction: Fraction
-    modalities: list[str]
-    encoder: EncoderSettings
-    crop_size: int
-    evaluation_crop_scale: float
-    views: ViewSettings
-    schedule: FinetuneSettings
-    channel: ChannelSettings
-    decoder: DecoderSettings
-    bits_per_value: int
-    compute: ComputeSettings
+        return validated(FinetuneSettings, self.finetune.model_dump() | overrides, f"methods.{method}.finetune")
 
 
 def parse_config(raw: Mapping[str, Any], source: str = "configuration") -> Config:
@@ -403,7 +344,7 @@ def parse_config(raw: Mapping[str, Any], source: str = "configuration") -> Confi
         InputError: one line with the first fault's key, its value and the remedy.
     """
     try:
-        return _validated(Config, raw, "")
+        return validated(Config, raw, "")
     except ValueError as error:
         raise InputError(f"{source}: {error}") from None
 
@@ -423,92 +364,3 @@ def load_config(path: str | Path) -> Config:
     if not isinstance(raw, dict):
         raise InputError(f"{path}: holds no keys; start from a copy of config/config.yaml")
     return parse_config(raw, str(path))
-
-
-def _validated(model: type[Settings], raw: Mapping[str, Any], prefix: str) -> Any:
-    """`model.model_validate` with its first fault as a one-line ValueError: key, value, remedy."""
-    try:
-        return model.model_validate(dict(raw))
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        key = ".".join([prefix, *map(str, fault["loc"])] if prefix else map(str, fault["loc"]))
-        raise ValueError(_sentence(model, fault, key)) from None
-
-
-def _sentence(model: type[Settings], fault: Any, key: str) -> str:
-    kind, value = fault["type"], fault["input"]
-    if kind == "extra_forbidden":
-        siblings = _siblings(model, fault["loc"])
-        return f"{key}: unknown key (value {value!r}){plugins.did_you_mean(str(fault['loc'][-1]), siblings)}"
-    if kind == "missing":
-        return f"{key}: missing key; see config/config.yaml for its meaning and a value"
-    if kind == "value_error":  # raised by a check of ours, which names what it needs
-        message = str(fault["ctx"]["error"])
-        return f"{key}: {message}" if key else message
-    remedy = fault["msg"][0].lower() + fault["msg"][1:]
-    if kind == "float_type" and isinstance(value, str):
-        remedy += " (YAML reads 1e-3 as text: write 1.0e-3)"
-    return f"{key}: value {value!r} is not possible; {remedy}"
-
-
-def _siblings(model: type[Settings], location: tuple) -> list[str]:
-    """Known keys beside an unknown one, for a hint."""
-    for step in location[:-1]:
-        field = model.model_fields.get(step) if model is not None else None
-        nested = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else [model]
-        models = [t for t in nested if isinstance(t, type) and issubclass(t, Settings)]
-        if models:
-            model = models[0]
-    return list(model.model_fields)
-
-
-def leaves(model: type[Settings], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every setting below a model as (dotted key, pydantic field); a method's entry appears as `methods.<method>`."""
-    for name, field in model.model_fields.items():
-        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        nested = [t for t in candidates if isinstance(t, type) and issubclass(t, Settings)]
-        key = f"{prefix}{name}"
-        if nested:
-            inner = f"{key}.<method>." if name == "methods" else f"{key}."
-            yield from leaves(nested[0], inner)
-        else:
-            yield key, field
-
-
-def choices(config: Config) -> str:
-    """Markdown table of every setting on which the paper is silent: key, value in `config`, meaning, reason."""
-    rows = ["| Setting | Value | What it is | Why this value |", "|---|---|---|---|"]
-    dumped = config.model_dump()
-    for key, field in leaves(Config):
-        extra = field.json_schema_extra or {}
-        if extra.get("paper") == "silent" and "<method>" not in key:
-            value: Any = dumped
-            for step in key.split("."):
-                value = value[step]
-            rows.append(f"| `{key}` | {yaml.safe_dump(value, default_flow_style=True).splitlines()[0]} | {field.description} | {extra['why']} |")
-    for method, settings in config.methods.items():
-        options = config.loss_options(method)
-        if options is None:
-            continue
-        field = MethodSettings.model_fields["projector"]
-        rows.append(f"| `methods.{method}.projector` | {settings.projector} | {field.description} | {field.json_schema_extra['why']} |")
-        for key, field in type(options).model_fields.items():
-            extra = field.json_schema_extra or {}
-            if extra.get("paper") == "silent":
-                rows.append(
-                    f"| `methods.{method}.options.{key}` | {getattr(options, key)} | {field.description} | {extra['why']} |"
-                )
-    return "\n".join(rows) + "\n"
-
-
-def schema() -> str:
-    """The JSON schema of a configuration file, as YAML, for editors and for `workflow/schemas/`."""
-    head = "# Written by `python -m semcom.config schema`; the source is src/semcom/config.py.\n"
-    return head + yaml.safe_dump(Config.model_json_schema(), sort_keys=False, width=110)
-
-
-if __name__ == "__main__":
-    actions = {"schema": lambda _: schema(), "choices": lambda path: choices(load_config(path))}
-    if len(sys.argv) < 2 or sys.argv[1] not in actions:
-        sys.exit("usage: python -m semcom.config schema | choices config/config.yaml")
-    print(actions[sys.argv[1]](sys.argv[2] if len(sys.argv) > 2 else "config/config.yaml"), end="")

@@ -116,7 +116,9 @@ def load_encoders(encoders: nn.ModuleDict, path: Path) -> str:
     for name in own.keys() | state.keys():
         shapes = [tuple(s[name].shape) if name in s else None for s in (own, state)]
         if shapes[0] != shapes[1]:
-            raise InputError(f"{path}: '{name}' has shape {shapes[1]}, the configuration asks for {shapes[0]}; {remedy}")
+            raise InputError(
+                f"{path}: '{name}' has shape {shapes[1]}, the configuration asks for {shapes[0]}; {remedy}"
+            )
     encoders.load_state_dict(state)
     return saved["status"]
 

@@ -16,11 +16,11 @@ from torch.nn.functional import cross_entropy
 from semcom import plugins, training
 from semcom.augment import centre_views, random_views
 from semcom.channel import Link
-from semcom.config import FinetuneJob
 from semcom.data.scenes import Scenes
 from semcom.data.splits import label_subset
 from semcom.decoder import make_decoder
 from semcom.encoders import load_encoders, make_encoders
+from semcom.jobs import FinetuneJob
 from semcom.overhead import Ledger, exchange
 from semcom.progress import Progress
 from semcom.rng import stream, stream_seed

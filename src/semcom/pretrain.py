@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from semcom import plugins, training
 from semcom.augment import random_views
-from semcom.config import ChannelSettings, PretrainJob
+from semcom.config import ChannelSettings
 from semcom.data.scenes import Scenes
 from semcom.encoders import make_encoders
+from semcom.jobs import PretrainJob
 from semcom.overhead import exchange
 from semcom.progress import Progress
 from semcom.rng import stream, stream_seed
@@ -149,7 +150,9 @@ class _Network(nn.Module):
                 {m: make_projector(job.encoder.features, job.projector) for m in job.modalities}
             )
 
-    def features(self, views: list[dict[str, Tensor]], arithmetic: AbstractContextManager) -> tuple[list[Tensor], list[Tensor]]:
+    def features(
+        self, views: list[dict[str, Tensor]], arithmetic: AbstractContextManager
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """Two views of all modalities to what the loss sees: M tensors (B, K) for each view.
 
         Both views pass in one batch, which batch normalisation thus sees whole.

@@ -11,8 +11,9 @@ PACKAGE = "semcom"
 ROOT = Path(__file__).resolve().parent.parent
 # These carry values and messages from place to place. The values themselves reach a rule as its parameters, so that a
 # new key, a new error text or a new log line trains nothing again.
-NEUTRAL = {"semcom", "semcom.config", "semcom.errors", "semcom.plugins", "semcom.progress", "semcom.provenance"}
-NEUTRAL |= {"semcom.settings", "semcom.sources"}
+NEUTRAL = {"semcom"} | {
+    f"semcom.{name}" for name in ("config", "errors", "jobs", "plugins", "progress", "provenance", "settings")
+}
 
 
 def source_files(*modules: str) -> list[str]:

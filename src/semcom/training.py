@@ -32,7 +32,9 @@ def set_up(compute: ComputeSettings) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"compute.device: '{compute.device}' cannot be used ({reason}); set it to auto or cpu") from None
+        raise InputError(
+            f"compute.device: '{compute.device}' cannot be used ({reason}); set it to auto or cpu"
+        ) from None
     return device
 
 

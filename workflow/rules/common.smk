@@ -12,6 +12,7 @@ from snakemake.exceptions import WorkflowError
 
 from semcom.config import parse_config
 from semcom.errors import InputError
+from semcom import jobs
 from semcom.sources import source_files
 
 try:
@@ -94,20 +95,18 @@ def remote_file(wildcards):
 
 def pretrain_job(wildcards):
     """The settings of stage I that decide this method's result."""
-    return CONFIG.pretrain_job(wildcards.method).model_dump()
+    return jobs.pretrain_job(CONFIG, wildcards.method).model_dump()
 
 
 def pretrain_code(wildcards):
     """The sources of stage I, with the method's own loss."""
-    loss = CONFIG.pretrain_job(wildcards.method).loss
-    return sources("semcom.pretrain", f"semcom.losses.{loss}")
+    return sources("semcom.pretrain", f"semcom.losses.{jobs.pretrain_job(CONFIG, wildcards.method).loss}")
 
 
 def finetune_job(wildcards):
     """The settings of stage II that decide this cell's result."""
-    return CONFIG.finetune_job(
-        wildcards.method, float(wildcards.snr_db), float(wildcards.label_fraction)
-    ).model_dump()
+    cell = wildcards.method, float(wildcards.snr_db), float(wildcards.label_fraction)
+    return jobs.finetune_job(CONFIG, *cell).model_dump()
 
 
 def pretrained_encoders(wildcards):

@@ -58,7 +58,7 @@ rule pretraining_tables:
         "../../envs/semcom.yaml"
     localrule: True
     params:
-        jobs={method: CONFIG.pretrain_job(method).model_dump() for method in pretrained_methods()},
+        jobs={method: jobs.pretrain_job(CONFIG, method).model_dump() for method in pretrained_methods()},
         channel=CONFIG.channel.model_dump(),
         bits_per_value=CONFIG.tables.bits_per_value,
     message:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from semcom import training
-from semcom.config import FinetuneJob
 from semcom.data.scenes import load_scenes
 from semcom.finetune import finetune
+from semcom.jobs import FinetuneJob
 from semcom.progress import reported_to
 from semcom.provenance import Provenance
 from semcom.tables import write_csv

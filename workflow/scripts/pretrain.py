@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from semcom import training
-from semcom.config import PretrainJob
 from semcom.data.scenes import load_scenes
 from semcom.encoders import save_encoders
+from semcom.jobs import PretrainJob
 from semcom.pretrain import pretrain
 from semcom.progress import reported_to
 from semcom.provenance import Provenance

@@ -1,6 +1,7 @@
 """Glue: tables of stage I."""
 
-from semcom.config import ChannelSettings, PretrainJob
+from semcom.config import ChannelSettings
+from semcom.jobs import PretrainJob
 from semcom.pretrain import pretraining_overhead
 from semcom.progress import reported_to
 from semcom.tables import collect_steps, pretraining_summary, write_csv

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 class Options(Settings):
-    shared_features: int = silent("K_sha of eqs. (13), (14)", "three quarters of K, DeCUR's share for RGB and depth", ge=0)
+    shared_features: int = silent(
+        "K_sha of eqs. (13), (14)", "three quarters of K, DeCUR's share for RGB and depth", ge=0
+    )
     lambda_m: float = silent("lambda_m of eq. (10), the same for every modality", "DeCUR's 0.005", gt=0)
     lambda_sha: float = silent("lambda_sha of eq. (13)", "DeCUR's 0.005", gt=0)
     lambda_uni: float = silent("lambda_uni of eq. (14)", "DeCUR's 0.005", gt=0)
