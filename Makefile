@@ -5,13 +5,13 @@ PYTHON ?= python3
 CORES ?= 2
 VENV := .venv
 READY := $(VENV)/ready
-# Rules call `snakemake` and `python` by name; the environment's own come first.
+# The environment's own `snakemake` and `python` come first.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: demo test clean
 
 demo: $(READY)
-	snakemake --cores $(CORES) --quiet rules host reason --configfile config/demo.yaml -- all
+	snakemake --cores $(CORES) --quiet rules host reason all --configfile config/demo.yaml
 	@echo
 	@echo "Figures:  results/rooms/figures/figure4.pdf, figure5.pdf, pretraining.pdf, contact_sheet.pdf (and .svg, .png)"
 	@echo "Tables:   results/rooms/tables/summary.csv, rounds_to_target.csv, rounds.csv"

@@ -1,6 +1,6 @@
 # semcom: arXiv 2503.13940 from raw NYU Depth V2 to its figures 4 and 5.
 #
-#   snakemake --cores 2 --configfile config/demo.yaml all     the built-in rooms, in minutes
+#   snakemake --cores 2 all --configfile config/demo.yaml     the built-in rooms, in minutes
 #   snakemake --cores all all                                 the paper in full (config/config.yaml)
 #   snakemake --cores 2 results/nyud2/figures/figure4.pdf     one figure, and only what it needs
 #   snakemake -n                                              what would run, and why

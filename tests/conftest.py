@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("Snakefile", "workflow", "config", "envs", "src")
+PARTS = ("Snakefile", "all", "workflow", "config", "envs", "src")
 
 Snakemake = Callable[..., subprocess.CompletedProcess]
 

@@ -156,6 +156,11 @@ def test_the_paper_in_full_is_80_runs(checkout):
     assert jobs["download"] == 2 and jobs["ingest"] == 1
 
 
+def test_the_target_may_follow_the_configuration_file(checkout):
+    after = dry_run(checkout, "--configfile", "config/test.yaml", "all")
+    assert after == dry_run(checkout, "all", "--configfile", "config/test.yaml") and after["pretrain"] == 3
+
+
 def test_an_unknown_method_in_a_path_is_named(checkout):
     done = run_snakemake(checkout, "-n", "results/test/pretrain/simclrr/seed0/encoders.pt", *TEST)
     assert done.returncode != 0

@@ -352,7 +352,7 @@ def pretraining_summary(steps: pd.DataFrame, *, methods: Sequence[str]) -> pd.Da
         peak = finite.iloc[finite["gradient_norm"].argmax()] if len(finite) else None
         end = run.iloc[-1]
         row = dict(zip(STEPS_RUN, key, strict=True)) | {"steps": len(run), "final_loss": end["loss"]}
-        row["last_epoch_loss"] = run.loc[run["epoch"] == end["epoch"], "loss"].mean(skipna=False)
+        row["last_epoch_loss"] = run.loc[run["epoch"] > end["epoch"] - 1, "loss"].mean(skipna=False)
         row["max_gradient_norm"] = np.nan if peak is None else peak["gradient_norm"]
         row["max_gradient_norm_step"] = pd.NA if peak is None else peak["step"]
         rows.append(row | {"status": end["status"]})

@@ -6,13 +6,14 @@ from pathlib import Path
 # The rules run the package of this checkout, whether or not one is installed.
 SOURCE = str(Path(workflow.basedir) / "src")
 sys.path.insert(0, SOURCE)
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [SOURCE, os.environ.get("PYTHONPATH")]))
+inherited = dict(os.environ).get("PYTHONPATH")
+os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [SOURCE, inherited])))
 
 from snakemake.exceptions import WorkflowError
 
+from semcom import jobs
 from semcom.config import parse_config
 from semcom.errors import InputError
-from semcom import jobs
 from semcom.sources import source_files
 
 try:
@@ -28,8 +29,8 @@ def sources(*modules):
 
 
 RESULTS = f"results/{CONFIG.experiment}"
-PRETRAIN = RESULTS + "/pretrain/{method}/seed{seed}"
-FINETUNE = RESULTS + "/finetune/{method}/snr{snr_db}/labels{label_fraction}/seed{seed}"
+PRETRAIN = f"{RESULTS}/pretrain/{{method}}/seed{{seed}}"
+FINETUNE = f"{RESULTS}/finetune/{{method}}/snr{{snr_db}}/labels{{label_fraction}}/seed{{seed}}"
 TABLES = f"{RESULTS}/tables"
 FIGURES = f"{RESULTS}/figures"
 FORMATS = (".pdf", ".svg", ".png")

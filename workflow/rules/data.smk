@@ -7,9 +7,9 @@ rule download:
         f"{DOWNLOADS}/{{file}}",
     log:
         f"{DOWNLOADS}/logs/{{file}}.log",
+    localrule: True
     conda:
         "../../envs/semcom.yaml"
-    localrule: True
     params:
         remote=remote_file,
     message:
@@ -75,9 +75,9 @@ rule split:
         f"{RESULTS}/data/splits.csv",
     log:
         f"{RESULTS}/logs/split.log",
+    localrule: True
     conda:
         "../../envs/semcom.yaml"
-    localrule: True
     params:
         validation_fraction=CONFIG.data.validation_fraction,
         validation_seed=CONFIG.data.validation_seed,

@@ -26,9 +26,9 @@ rule accuracy_figure:
         f"{RESULTS}/logs/{{figure}}.log",
     wildcard_constraints:
         figure="figure[45]",
+    localrule: True
     conda:
         "../../envs/semcom.yaml"
-    localrule: True
     params:
         grid=CONFIG.grid.model_dump(),
         label_fraction=figure_label_fraction,
@@ -54,9 +54,9 @@ rule pretraining_figure:
         f"{FIGURES}/pretraining.png",
     log:
         f"{RESULTS}/logs/pretraining_figure.log",
+    localrule: True
     conda:
         "../../envs/semcom.yaml"
-    localrule: True
     params:
         methods=CONFIG.grid.methods,
     message:
@@ -81,9 +81,9 @@ rule contact_sheet:
         ),
     log:
         f"{RESULTS}/logs/contact_sheet.log",
+    localrule: True
     conda:
         "../../envs/semcom.yaml"
-    localrule: True
     message:
         "Draw the contact sheet"
     script:

@@ -16,9 +16,9 @@ rule finetune:
         f"{RESULTS}/logs/finetune/{{method}}/snr{{snr_db}}/labels{{label_fraction}}/seed{{seed}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/finetune/{{method}}/snr{{snr_db}}/labels{{label_fraction}}/seed{{seed}}.tsv"
-    threads: CONFIG.compute.threads
     conda:
         "../../envs/semcom.yaml"
+    threads: CONFIG.compute.threads
     params:
         job=finetune_job,
     message:

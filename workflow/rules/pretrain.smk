@@ -15,9 +15,9 @@ rule pretrain:
         f"{RESULTS}/logs/pretrain/{{method}}/seed{{seed}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/pretrain/{{method}}/seed{{seed}}.tsv"
-    threads: CONFIG.compute.threads
     conda:
         "../../envs/semcom.yaml"
+    threads: CONFIG.compute.threads
     params:
         job=pretrain_job,
     message:

@@ -33,9 +33,9 @@ rule configuration:
         f"{RESULTS}/config.yaml",
     log:
         f"{RESULTS}/logs/configuration.log",
+    localrule: True
     conda:
         "../../envs/semcom.yaml"
-    localrule: True
     params:
         config=CONFIG.model_dump(),
     message:
@@ -61,9 +61,9 @@ for table, (category, title, caption) in TABLE_PAGES.items():
             ),
         log:
             f"{RESULTS}/logs/{Path(table).name}_page.log",
+        localrule: True
         conda:
             "../../envs/semcom.yaml"
-        localrule: True
         params:
             title=title,
         message:
@@ -83,9 +83,9 @@ rule html_report:
         REPORT,
     log:
         f"{RESULTS}/logs/report.log",
+    localrule: True
     conda:
         "../../envs/semcom.yaml"
-    localrule: True
     params:
         python=sys.executable,  # its Snakemake need not be on the PATH
         snakefile=os.path.relpath(workflow.main_snakefile),

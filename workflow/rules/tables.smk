@@ -22,9 +22,9 @@ rule tables:
         ),
     log:
         f"{RESULTS}/logs/tables.log",
+    localrule: True
     conda:
         "../../envs/semcom.yaml"
-    localrule: True
     params:
         settings=CONFIG.tables.model_dump(),
         methods=CONFIG.grid.methods,
@@ -54,9 +54,9 @@ rule pretraining_tables:
         ),
     log:
         f"{RESULTS}/logs/pretraining_tables.log",
+    localrule: True
     conda:
         "../../envs/semcom.yaml"
-    localrule: True
     params:
         jobs={method: jobs.pretrain_job(CONFIG, method).model_dump() for method in pretrained_methods()},
         channel=CONFIG.channel.model_dump(),
