@@ -1,5 +1,6 @@
 # make demo   the whole pipeline on the built-in rooms, from nothing
 # make test   the tests
+# make reference   the demo, and a copy of what the README shows of it under results/reference/rooms
 # Both first make a virtual environment in .venv; CORES and PYTHON can be given.
 PYTHON ?= python3
 CORES ?= 2
@@ -8,7 +9,7 @@ READY := $(VENV)/ready
 # The environment's own `snakemake` and `python` come first.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo test clean
+.PHONY: demo test reference clean
 
 demo: $(READY)
 	snakemake --cores $(CORES) --quiet rules host reason all --configfile config/demo.yaml
@@ -16,6 +17,14 @@ demo: $(READY)
 	@echo "Figures:  results/rooms/figures/figure4.pdf, figure5.pdf, pretraining.pdf, contact_sheet.pdf (and .svg, .png)"
 	@echo "Tables:   results/rooms/tables/summary.csv, rounds_to_target.csv, rounds.csv"
 	@echo "Report:   results/rooms/report.html"
+
+# Kept in git: figures, tables, configuration and provenance; neither models nor data.
+reference: demo
+	rm -rf results/reference/rooms
+	mkdir -p results/reference/rooms/figures
+	cp results/rooms/figures/*.png results/reference/rooms/figures/
+	cd results/rooms && cp -r --parents tables/*.csv config.yaml data/class_counts.csv ../reference/rooms/ && \
+		find pretrain finetune -name provenance.json -exec cp --parents {} ../reference/rooms/ \;
 
 test: $(READY)
 	python -m pytest

@@ -14,6 +14,8 @@ import pytest
 import yaml
 from conftest import run_snakemake
 
+pytestmark = pytest.mark.slow
+
 ITEMS = {
     "Figures": [
         "Figure 4: accuracy with 100 % of the labels",

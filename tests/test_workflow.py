@@ -10,6 +10,8 @@ import pytest
 import yaml
 from conftest import ROOT, run_snakemake
 
+pytestmark = pytest.mark.slow
+
 TEST = ("--configfile", "config/test.yaml")
 CELL = "results/test/finetune/proposed/snr10/labels0.5/seed0"
 ROUNDS_COLUMNS = (
