@@ -16,12 +16,13 @@ from torch.nn.functional import cross_entropy
 from semcom import plugins, training
 from semcom.augment import centre_views, random_views
 from semcom.channel import Link
+from semcom.checkpoint import Checkpoint
 from semcom.data.scenes import Scenes
 from semcom.data.splits import label_subset
 from semcom.decoder import make_decoder
 from semcom.encoders import load_encoders, make_encoders
 from semcom.jobs import FinetuneJob
-from semcom.overhead import Ledger, exchange
+from semcom.overhead import Ledger, Traffic, exchange
 from semcom.progress import Progress
 from semcom.rng import stream, stream_seed
 
@@ -77,7 +78,9 @@ class System(nn.Module):
         return self.decoder(torch.cat([link(z[m], generators[m]) for m, link in self.links.items()], dim=1))
 
 
-def finetune(job: FinetuneJob, scenes: Scenes, seed: int, pretrained: Path | None) -> Finetuned:
+def finetune(
+    job: FinetuneJob, scenes: Scenes, seed: int, pretrained: Path | None, checkpoint: Checkpoint | None = None
+) -> Finetuned:
     """Run stage II for one method, SNR, label fraction and seed, on the device that holds the scenes.
 
     Each round draws one random view of a batch of labelled scenes, sends its features through eq. (2), and takes an
@@ -87,6 +90,7 @@ def finetune(job: FinetuneJob, scenes: Scenes, seed: int, pretrained: Path | Non
     Args:
         pretrained: encoders that `pretrain` wrote; None starts from random weights. Encoders of a diverged run are
             not trained on: the result is one row a split, with status `training.PRETRAINING_DIVERGED`.
+        checkpoint: where to go on from and what to keep up to date, if any.
 
     Raises:
         InputError: the file is not one of ours, or a class keeps no labelled scene.
@@ -118,19 +122,27 @@ def finetune(job: FinetuneJob, scenes: Scenes, seed: int, pretrained: Path | Non
     def evaluate_all() -> dict[str, Score]:
         return {s: evaluate(system, scenes, s, job, seed) for s in EVALUATED_SPLITS if s in scenes.indices}
 
-    scores = evaluate_all()
-    log.add(scenes, scores, training.OK)
+    saved = checkpoint.load() if checkpoint else None
+    if saved:
+        system.load_state_dict(saved["system"])
+        optimizer.load_state_dict(saved["optimizer"])
+        log.load_state_dict(saved["log"])
+        start, accuracy = saved["step"], saved["accuracy"]
+    else:
+        scores = evaluate_all()
+        log.add(scenes, scores, training.OK)
+        start, accuracy = 0, scores["test"].accuracy
     label = f"finetune {job.method} {job.snr_db:g} dB labels {job.label_fraction:g} seed {seed}"
-    progress = Progress(label, total, "round")
-    for step in range(total):
+    progress = Progress(label, total, "round", start=start)
+    for step in range(start, total):
         epoch, position = divmod(step, per_epoch)
-        if position == 0:
+        if position == 0 or step == start:
             batches = training.epoch_batches(indices, schedule.batch_size, seed, "finetune", epoch)
         factor = training.learning_rate_factor(step, total, schedule.warmup_epochs * per_epoch, schedule.decay)
         training.set_learning_rates(optimizer, factor)
         system.train()
         torch.manual_seed(stream_seed(seed, "finetune", "dropout", step))
-        batch = next(batches)
+        batch = batches[position]
         views = random_views(
             scenes.batch(batch), scenes.modalities, job.views, job.crop_size, stream(seed, "finetune", "view", step)
         )
@@ -153,7 +165,18 @@ def finetune(job: FinetuneJob, scenes: Scenes, seed: int, pretrained: Path | Non
                 log.add(scenes, dict.fromkeys(EVALUATED_SPLITS), training.DIVERGED)
                 return log.result(training.DIVERGED)
             log.add(scenes, scores, training.OK)
-        progress(step + 1, loss=value, test_accuracy=scores["test"].accuracy)
+            accuracy = scores["test"].accuracy
+        progress(step + 1, loss=value, test_accuracy=accuracy)
+        if checkpoint and checkpoint.due():
+            checkpoint.save(
+                {
+                    "step": step + 1,
+                    "system": system.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "log": log.state_dict(),
+                    "accuracy": accuracy,
+                }
+            )
     return log.result(training.OK)
 
 
@@ -220,6 +243,15 @@ class _Log:
                 self.rounds.append({**self.run, "split": split, **position, **values, **total, "status": status})
         for device, traffic in self.ledger.devices.items():
             self.traffic.append({**self.run, "device": device, **position, **asdict(traffic)})
+
+    def state_dict(self) -> dict:
+        """Plain data for a checkpoint."""
+        ledger = {device: asdict(traffic) for device, traffic in self.ledger.devices.items()}
+        return {"rounds": self.rounds, "traffic": self.traffic, "charged": self.ledger.rounds, "ledger": ledger}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.rounds, self.traffic, self.ledger.rounds = state["rounds"], state["traffic"], state["charged"]
+        self.ledger.devices = {device: Traffic(**traffic) for device, traffic in state["ledger"].items()}
 
     def result(self, status: str) -> Finetuned:
         return Finetuned(pd.DataFrame(self.rounds), pd.DataFrame(self.traffic), status)

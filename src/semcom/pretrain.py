@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from semcom import plugins, training
 from semcom.augment import random_views
+from semcom.checkpoint import Checkpoint
 from semcom.config import ChannelSettings
 from semcom.data.scenes import Scenes
 from semcom.encoders import make_encoders
@@ -34,12 +35,15 @@ class Pretrained:
     status: str
 
 
-def pretrain(job: PretrainJob, scenes: Scenes, seed: int) -> Pretrained:
+def pretrain(job: PretrainJob, scenes: Scenes, seed: int, checkpoint: Checkpoint | None = None) -> Pretrained:
     """Run stage I on the training scenes, on the device that holds them.
 
     Each step draws two views of a batch of scenes, encodes them, and takes an SGD step on the method's loss, eq. (15).
     The run stops at the first step whose loss or gradient norm is not finite, or whose gradient norm passes its bound;
     that step is logged, and not taken.
+
+    Args:
+        checkpoint: where to go on from and what to keep up to date, if any.
 
     Returns:
         The encoders as they are then; `steps` with each loss term, gradient, weight and feature norms, and the
@@ -53,16 +57,20 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int) -> Pretrained:
     indices = scenes.indices["train"]
     per_epoch = training.steps_per_epoch(len(indices), schedule.batch_size)
     total = per_epoch * schedule.epochs
-    progress = Progress(f"pretrain {job.method} seed {seed}", schedule.epochs, "epoch")
-
-    rows, status = [], training.OK
-    for step in range(total):
+    rows, status, start = [], training.OK, 0
+    saved = checkpoint.load() if checkpoint else None
+    if saved:
+        network.load_state_dict(saved["network"])
+        optimizer.load_state_dict(saved["optimizer"])
+        rows, start = saved["rows"], saved["step"]
+    progress = Progress(f"pretrain {job.method} seed {seed}", schedule.epochs, "epoch", start=start / per_epoch)
+    for step in range(start, total):
         epoch, position = divmod(step, per_epoch)
-        if position == 0:
+        if position == 0 or step == start:
             batches = training.epoch_batches(indices, schedule.batch_size, seed, "pretrain", epoch)
         factor = training.learning_rate_factor(step, total, schedule.warmup_epochs * per_epoch, schedule.decay)
         training.set_learning_rates(optimizer, factor)
-        images = scenes.batch(next(batches))
+        images = scenes.batch(batches[position])
         views = [
             random_views(
                 images, scenes.modalities, job.views, job.crop_size, stream(seed, "pretrain", "view", which, step)
@@ -104,6 +112,15 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int) -> Pretrained:
         optimizer.step()
         if position == per_epoch - 1:
             progress(epoch + 1, loss=logged["loss"], gradient_norm=logged["gradient_norm"])
+        if checkpoint and checkpoint.due():
+            checkpoint.save(
+                {
+                    "step": step + 1,
+                    "network": network.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "rows": rows,
+                }
+            )
     return Pretrained(network.encoders, pd.DataFrame(rows), status)
 
 

@@ -51,7 +51,7 @@ class Progress:
         every_seconds: least time between two lines; the last step always gets one.
     """
 
-    def __init__(self, label: str, total: int, unit: str, *, start: int = 0, every_seconds: float = 10):
+    def __init__(self, label: str, total: int, unit: str, *, start: float = 0, every_seconds: float = 10):
         self.label, self.total, self.unit, self.every_seconds = label, total, unit, every_seconds
         self.start = start
         self.began = self.last = time.monotonic()
@@ -62,7 +62,7 @@ class Progress:
         if now - self.last < self.every_seconds and done < self.total:
             return
         self.last = now
-        left = (now - self.began) / max(1, done - self.start) * (self.total - done)
+        left = (now - self.began) / max(1e-9, done - self.start) * (self.total - done)
         values = "".join(f", {name.replace('_', ' ')} {value:.4g}" for name, value in readings.items())
         logger.info("%s: %s %d/%d%s, %s left", self.label, self.unit, done, self.total, values, duration(left))
 

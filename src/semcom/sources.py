@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # These carry values and messages from place to place. The values themselves reach a rule as its parameters, so that a
 # new key, a new error text or a new log line trains nothing again.
 NEUTRAL = {"semcom"} | {
-    f"semcom.{name}" for name in ("config", "errors", "jobs", "plugins", "progress", "provenance", "settings")
+    f"semcom.{name}"
+    for name in ("checkpoint", "config", "errors", "jobs", "plugins", "progress", "provenance", "settings")
 }
 
 

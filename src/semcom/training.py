@@ -1,7 +1,7 @@
 """What both stages share: device and arithmetic, batches, learning rates, gradient norms."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 
 import torch
@@ -56,12 +56,11 @@ def steps_per_epoch(scenes: int, batch_size: int) -> int:
     return scenes // batch_size
 
 
-def epoch_batches(indices: Tensor, batch_size: int, seed: int, stage: str, epoch: int) -> Iterator[Tensor]:
+def epoch_batches(indices: Tensor, batch_size: int, seed: int, stage: str, epoch: int) -> list[Tensor]:
     """The batches of one epoch: `indices` shuffled by (seed, stage, epoch), cut into whole batches."""
     order = torch.randperm(len(indices), generator=stream(seed, stage, "order", epoch))
     order = indices[order.to(indices.device)]
-    for start in range(0, len(order) - batch_size + 1, batch_size):
-        yield order[start : start + batch_size]
+    return [order[k * batch_size : (k + 1) * batch_size] for k in range(steps_per_epoch(len(indices), batch_size))]
 
 
 def learning_rate_factor(step: int, total_steps: int, warmup_steps: int, decay: str) -> float:

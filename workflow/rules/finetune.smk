@@ -21,6 +21,7 @@ rule finetune:
     threads: CONFIG.compute.threads
     params:
         job=finetune_job,
+        checkpoint=f"{RESULTS}/checkpoints/finetune/{{method}}/snr{{snr_db}}/labels{{label_fraction}}/seed{{seed}}.pt",
     message:
         "Fine-tune {wildcards.method}, {wildcards.snr_db} dB, labels {wildcards.label_fraction}, seed {wildcards.seed}"
     script:

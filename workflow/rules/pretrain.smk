@@ -20,6 +20,7 @@ rule pretrain:
     threads: CONFIG.compute.threads
     params:
         job=pretrain_job,
+        checkpoint=f"{RESULTS}/checkpoints/pretrain/{{method}}/seed{{seed}}.pt",
     message:
         "Pre-train {wildcards.method}, seed {wildcards.seed}"
     script:

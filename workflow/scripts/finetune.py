@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from semcom import training
+from semcom.checkpoint import Checkpoint, fingerprint
 from semcom.data.scenes import load_scenes
 from semcom.finetune import finetune
 from semcom.jobs import FinetuneJob
@@ -16,7 +17,10 @@ with reported_to(snakemake.log[0]):
     provenance = Provenance(snakemake.params.job, seed, device)
     scenes = load_scenes(snakemake.input.scenes, snakemake.input.splits, device=device)
     encoders = snakemake.input.get("encoders")
-    result = finetune(job, scenes, seed, Path(encoders) if encoders else None)
+    run = fingerprint(snakemake.params.job, seed, snakemake.input)
+    checkpoint = Checkpoint(Path(snakemake.params.checkpoint), run)
+    result = finetune(job, scenes, seed, Path(encoders) if encoders else None, checkpoint)
     write_csv(result.rounds, Path(snakemake.output.rounds))
     write_csv(result.ledger, Path(snakemake.output.ledger))
     provenance.write(Path(snakemake.output.provenance), stage="finetune", status=result.status)
+    checkpoint.remove()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from semcom import training
+from semcom.checkpoint import Checkpoint, fingerprint
 from semcom.data.scenes import load_scenes
 from semcom.encoders import save_encoders
 from semcom.jobs import PretrainJob
@@ -15,7 +16,11 @@ with reported_to(snakemake.log[0]):
     job, seed = PretrainJob(**snakemake.params.job), int(snakemake.wildcards.seed)
     device = training.set_up(job.compute)
     provenance = Provenance(snakemake.params.job, seed, device)
-    result = pretrain(job, load_scenes(snakemake.input.scenes, snakemake.input.splits, device=device), seed)
+    scenes = load_scenes(snakemake.input.scenes, snakemake.input.splits, device=device)
+    run = fingerprint(snakemake.params.job, seed, snakemake.input)
+    checkpoint = Checkpoint(Path(snakemake.params.checkpoint), run)
+    result = pretrain(job, scenes, seed, checkpoint)
     write_csv(result.steps, Path(snakemake.output.steps))
     save_encoders(result.encoders, Path(snakemake.output.encoders), result.status)
     provenance.write(Path(snakemake.output.provenance), stage="pretrain", status=result.status)
+    checkpoint.remove()
