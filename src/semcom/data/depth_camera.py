@@ -13,6 +13,7 @@ from semcom.data.raycast import Surface
 
 NEAREST, FARTHEST = 0.7, 10.0
 BASELINE = 0.075  # metres between projector and camera
+EDGE_JUMP = 0.06  # of the nearer depth
 STEP = 2.85e-3  # depth step in metres at one metre; grows with the square of depth
 
 
@@ -45,10 +46,24 @@ def in_projector_shadow(depth: np.ndarray, focal: float) -> np.ndarray:
     return hidden
 
 
+def at_edges(depth: np.ndarray) -> np.ndarray:
+    """Pixels (H, W) bool beside a jump in depth: the pattern is cut there, and thin things are lost."""
+    edge = np.zeros(depth.shape, bool)
+    for axis in (0, 1):
+        near = np.minimum(*(np.take(depth, range(k, depth.shape[axis] - 1 + k), axis) for k in (0, 1)))
+        jump = np.abs(np.diff(depth, axis=axis)) > EDGE_JUMP * near
+        pad = [(0, 0), (0, 0)]
+        pad[axis] = (0, 1)
+        edge |= np.pad(jump, pad)
+        pad[axis] = (1, 0)
+        edge |= np.pad(jump, pad)
+    return edge
+
+
 def measure(surface: Surface, focal: float, rng: np.random.Generator) -> np.ndarray:
     """Raw depth (H, W) float32 in metres, 0 where nothing is measured.
 
-    Holes: beyond the range, in the projector's shadow, at grazing angles, on mirrors, panes and dark material.
+    Holes: beyond the range, in the projector's shadow, beside jumps in depth, at grazing angles, on mirrors, panes and dark material.
     """
     depth = surface.depth.astype(np.float64)
     noisy = depth + noise_sigma(depth) * rng.standard_normal(depth.shape)
@@ -57,7 +72,8 @@ def measure(surface: Surface, focal: float, rng: np.random.Generator) -> np.ndar
     loss = 0.95 * surface.gloss**2
     loss = np.maximum(loss, 1.2 * np.clip(1.0 - surface.cosine / 0.35, 0.0, 1.0))
     loss = np.maximum(loss, 0.8 * np.clip(1.0 - surface.albedo / 0.06, 0.0, 1.0))
-    lost = _patchy(rng, depth.shape) < 0.22 + loss
+    loss = np.maximum(loss, 0.5 * at_edges(depth))
+    lost = _patchy(rng, depth.shape) < 0.28 + loss
     lost |= in_projector_shadow(depth, focal)
     lost |= (noisy < NEAREST) | (noisy > FARTHEST)
     return np.where(lost, 0.0, noisy).astype(np.float32)

@@ -5,7 +5,7 @@ floor; metres. Every function draws the piece's proportions from the style's gen
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,6 +20,33 @@ def hsv(hue: float, saturation: float, value: float) -> Colour:
     channel = (np.array([5.0, 3.0, 1.0]) + 6 * hue) % 6
     rgb = value * (1 - saturation * np.clip(np.minimum(channel, 4 - channel), 0, 1))
     return tuple(float(c) for c in rgb)
+
+
+# Hue, saturation and value of common cloth.
+BLUE, GREY, CHARCOAL = (0.60, 0.6, 0.25), (0.60, 0.1, 0.28), (0.6, 0.1, 0.08)
+BRICK, OLIVE, BEIGE, BROWN, PLUM = (
+    (0.01, 0.7, 0.3), (0.22, 0.5, 0.22), (0.10, 0.3, 0.5), (0.06, 0.6, 0.18), (0.88, 0.45, 0.2),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Taste:
+    """What materials a kind of room leans to; each kind is shared by several classes.
+
+    floor: chances of boards, carpet, tiles and plain covering; wall: hue interval and largest saturation; dyes: colours
+    of cloth; timber: interval of the wood's value.
+    """
+
+    floor: tuple[float, float, float, float]
+    wall: tuple[float, float, float]
+    dyes: tuple[tuple[float, float, float], ...]
+    timber: tuple[float, float]
+
+
+HOMELY = Taste((0.55, 0.35, 0.05, 0.05), (0.02, 0.18, 0.35), (BLUE, BRICK, OLIVE, BEIGE, BROWN, PLUM), (0.15, 0.4))
+WET = Taste((0.15, 0.0, 0.7, 0.15), (0.35, 0.62, 0.25), (BLUE, GREY, BEIGE, PLUM), (0.2, 0.5))
+COOKING = Taste((0.35, 0.0, 0.5, 0.15), (0.05, 0.3, 0.25), (BLUE, BRICK, OLIVE, BEIGE), (0.2, 0.5))
+WORK = Taste((0.15, 0.55, 0.1, 0.2), (0.5, 0.65, 0.12), (BLUE, GREY, CHARCOAL), (0.3, 0.5))
 
 
 class Piece:
@@ -70,16 +97,17 @@ class Piece:
 class Style:
     """Materials and taste of one room, drawn from its generator.
 
-    Colours come from the same distributions whatever the room is for: they must not give its class away.
+    Colours hint at the kind of room (`Taste`) as they do in real ones, and never tell its class.
     """
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: np.random.Generator, taste: Taste) -> None:
         self.rng = rng
+        self.taste = taste
         self.wood = self.timber()
         self.wood2 = self.timber()
         self.cloth = self.textile()
         self.cloth2 = self.textile()
-        self.front = self.timber() if rng.random() < 0.5 else self.paint(0.25)
+        self.front = self.timber() if rng.random() < 0.55 else self.paint(0.15, (0.5, 0.8))
         grey = rng.uniform(0.03, 0.5)
         self.metal = Material("plain", (grey, grey, grey * 1.05), gloss=0.35)
         self.dark = Material("plain", (0.03, 0.03, 0.035), gloss=0.2)
@@ -88,25 +116,31 @@ class Style:
     def seed(self) -> int:
         return int(self.rng.integers(0, 200))
 
-    def colour(self, saturation: float = 0.6) -> Colour:
+    def colour(self, saturation: float = 0.6, value: tuple = (0.08, 0.6)) -> Colour:
         rng = self.rng
-        return hsv(rng.random(), saturation * rng.random(), rng.uniform(0.05, 0.85))
+        return hsv(rng.random(), saturation * rng.random(), rng.uniform(*value))
 
-    def paint(self, saturation: float = 0.6) -> Material:
-        return Material("plain", self.colour(saturation), seed=self.seed())
+    def paint(self, saturation: float = 0.6, value: tuple = (0.08, 0.6)) -> Material:
+        return Material("plain", self.colour(saturation, value), seed=self.seed())
+
+    def dye(self) -> Colour:
+        """A colour of cloth: near one of a few common ones."""
+        rng = self.rng
+        hue, saturation, value = self.taste.dyes[rng.integers(len(self.taste.dyes))]
+        return hsv(hue + rng.normal(0, 0.02), saturation * rng.uniform(0.6, 1.0), value * rng.uniform(0.6, 1.4))
 
     def timber(self) -> Material:
         rng = self.rng
-        value = rng.uniform(0.12, 0.7)
+        value = rng.uniform(*self.taste.timber)
         a = hsv(rng.uniform(0.05, 0.1), rng.uniform(0.3, 0.75), value)
         b = hsv(rng.uniform(0.04, 0.09), rng.uniform(0.4, 0.8), value * rng.uniform(0.45, 0.8))
         return Material("wood", a, b, scale=rng.uniform(0.02, 0.06), gloss=rng.uniform(0, 0.2), seed=self.seed())
 
     def textile(self) -> Material:
         rng = self.rng
-        kind = rng.choice(["fabric", "stripes", "blotches", "checks"], p=[0.7, 0.1, 0.12, 0.08])
+        kind = rng.choice(["fabric", "stripes", "blotches", "checks"], p=[0.82, 0.06, 0.07, 0.05])
         return Material(
-            str(kind), self.colour(0.7), self.colour(0.7), scale=rng.uniform(0.06, 0.3), seed=self.seed()
+            str(kind), self.dye(), self.dye(), scale=rng.uniform(0.06, 0.3), seed=self.seed()
         )  # fmt: skip
 
     def fronted(self, texture: str, scale: float) -> Material:
@@ -242,6 +276,27 @@ def boxes(s: Style) -> Piece:
     return p
 
 
+def sideboard(s: Style) -> Piece:
+    """A cabinet as long and high as a kitchen counter: in depth alone they are hard to tell apart."""
+    rng = s.rng
+    w, h = rng.uniform(0.6, 1.2), rng.uniform(0.75, 0.95)
+    p = Piece().box((-w, w), (0, 0.5), (0.06, h), s.fronted(str(rng.choice(["panels", "drawers"])), 0.45))
+    p.box((-w - 0.02, w + 0.02), (0, 0.53), (h, h + 0.03), s.wood)
+    for _ in range(rng.integers(0, 4)):
+        p.put(trinket(s), rng.uniform(-w, w) * 0.8, 0.25, h + 0.03)
+    return p
+
+
+def daybed(s: Style) -> Piece:
+    """A couch without arms, a large pouffe or a blanket chest: as high as a bed."""
+    rng = s.rng
+    w, d, h = rng.uniform(0.5, 1.0), rng.uniform(0.6, 0.95), rng.uniform(0.38, 0.52)
+    p = Piece().box((-w, w), (0, d), (0.08, h - 0.15), s.wood).box((-w, w), (0, d), (h - 0.15, h), s.cloth2)
+    if rng.random() < 0.6:
+        p.ball(rng.uniform(-0.5, 0.5) * w, 0.25, h + 0.08, (0.25, 0.18, 0.12), s.cloth)
+    return p
+
+
 def door(s: Style) -> Piece:
     p, w = Piece(), s.rng.uniform(0.4, 0.46)
     leaf = Material("panels", s.front.a, s.dark.a, scale=2.0)
@@ -261,7 +316,7 @@ def window(s: Style) -> Piece:
     p.box((-w, w), (0, 0.03), (low, high), pane)
     p.box((-w - 0.05, w + 0.05), (0, 0.12), (low - 0.05, low), s.white)
     if rng.random() < 0.45:
-        drape = Material("folds", s.colour(0.7), s.colour(0.7), scale=rng.uniform(0.1, 0.2), seed=s.seed())
+        drape = Material("folds", s.dye(), s.dye(), scale=rng.uniform(0.1, 0.2), seed=s.seed())
         down = rng.choice([0.05, low - 0.15])
         for side in (-1, 1):
             x = sorted((side * (w - 0.1), side * (w + 0.25)))
@@ -276,7 +331,7 @@ def picture(s: Style) -> Piece:
 
 
 def rug(s: Style, width: float, depth: float) -> Piece:
-    pattern = Material("rug", s.colour(0.9), s.colour(0.9), seed=s.seed())
+    pattern = Material("rug", s.dye(), s.dye(), seed=s.seed())
     return Piece().box((-width / 2, width / 2), (-depth / 2, depth / 2), (0, 0.015), pattern)
 
 
@@ -303,7 +358,7 @@ def pendant(s: Style, x: float, y: float, ceiling: float, drop: float) -> Piece:
 def bed(s: Style) -> Piece:
     p, rng = Piece(), s.rng
     w, length, h = rng.choice([0.48, 0.7, 0.8, 0.9]), rng.uniform(1.9, 2.1), rng.uniform(0.4, 0.62)
-    linen = Material("fabric", s.colour(0.25), scale=0.3, seed=s.seed())
+    linen = Material("fabric", s.colour(0.2, (0.5, 0.85)), scale=0.3, seed=s.seed())
     p.box((-w, w), (0, length), (0.08, h - 0.2), s.wood)
     p.box((-w + 0.02, w - 0.02), (0.05, length - 0.03), (h - 0.2, h), linen)
     start = rng.uniform(0.55, 1.2)
@@ -458,7 +513,7 @@ def bathtub(s: Style) -> Piece:
     p.box((-w + 0.05, w - 0.05), (0.05, d - 0.05), (0, 0.15), enamel)
     p.box((-w + 0.2, -w + 0.24), (0.02, 0.15), (h + 0.05, h + 0.1), replace(s.metal, gloss=0.8))
     if rng.random() < 0.5:
-        drape = Material("folds", s.colour(0.7), s.colour(0.7), scale=rng.uniform(0.1, 0.2), seed=s.seed())
+        drape = Material("folds", s.dye(), s.dye(), scale=rng.uniform(0.1, 0.2), seed=s.seed())
         end = rng.uniform(-0.6, 0.5) * w
         p.box((-w, end), (d - 0.05, d + 0.04), (0.2, 1.95), drape)
         p.roll((-w, w), d, 1.97, 0.015, s.metal)
@@ -560,7 +615,7 @@ def student_desk(s: Style) -> Piece:
 def display_table(s: Style) -> Piece:
     """A low table heaped with books or goods."""
     p, rng = Piece(), s.rng
-    w, d, h = rng.uniform(0.9, 1.6), rng.uniform(0.7, 1.0), rng.uniform(0.6, 0.85)
+    w, d, h = rng.uniform(0.9, 1.6), rng.uniform(0.6, 0.9), rng.uniform(0.6, 0.85)
     p.box((-w / 2, w / 2), (0, d), (0, h), s.wood)
     for x in np.arange(-w / 2 + 0.15, w / 2 - 0.1, 0.28):
         for y in np.arange(0.17, d - 0.1, 0.3):

@@ -9,15 +9,9 @@ from collections.abc import Callable
 import numpy as np
 
 from semcom.data import furniture as f
-from semcom.data.furniture import Piece, Style, hsv
+from semcom.data.furniture import COOKING, HOMELY, WET, WORK, Piece, Style, Taste, hsv
 from semcom.data.raycast import Solid
 from semcom.data.textures import Material
-
-# Chances of boards, carpet, tiles and plain covering.
-HOMELY_FLOOR = (0.5, 0.35, 0.1, 0.05)
-WET_FLOOR = (0.15, 0.0, 0.7, 0.15)
-KITCHEN_FLOOR = (0.4, 0.0, 0.45, 0.15)
-WORK_FLOOR = (0.15, 0.5, 0.15, 0.2)
 
 WALL_YAW = (0.0, np.pi / 2, np.pi, 3 * np.pi / 2)
 
@@ -31,10 +25,10 @@ class Plan:
         width: tuple,
         depth: tuple,
         height: tuple = (2.4, 2.9),
-        floor: tuple = HOMELY_FLOOR,
+        taste: Taste = HOMELY,
     ) -> None:
         self.rng = rng
-        self.style = Style(rng)
+        self.style = Style(rng, taste)
         self.size = (rng.uniform(*width), rng.uniform(*depth), rng.uniform(*height))
         self.solids: list[Solid] = []
         self.subjects: list[tuple[np.ndarray, float]] = []  # where to look, and how gladly
@@ -42,12 +36,13 @@ class Plan:
         self._taken: list[np.ndarray] = []
         wall = self._wall()
         walls = [wall if rng.random() < 0.85 else self._wall() for _ in range(4)]
-        self.shell = [*walls, self._floor(floor), Material("plain", hsv(0.12, 0.05 * rng.random(), rng.uniform(0.55, 0.85)))]
+        self.shell = [*walls, self._floor(taste.floor), Material("plain", hsv(0.12, 0.05 * rng.random(), rng.uniform(0.55, 0.85)))]
 
     def _wall(self) -> Material:
         rng, s = self.rng, self.style
-        colour = hsv(rng.random(), 0.3 * rng.random() ** 2, rng.uniform(0.45, 0.85))
-        kind = rng.choice(["plain", "stripes", "blotches", "brick"], p=[0.79, 0.08, 0.08, 0.05])
+        low, high, saturation = s.taste.wall
+        colour = hsv(rng.uniform(low, high), saturation * rng.random(), rng.uniform(0.5, 0.85))
+        kind = rng.choice(["plain", "stripes", "blotches", "brick"], p=[0.83, 0.07, 0.05, 0.05])
         if kind == "stripes":
             return Material("stripes", colour, tuple(0.88 * c for c in colour), scale=rng.uniform(0.1, 0.3))
         if kind == "blotches":
@@ -64,7 +59,7 @@ class Plan:
             return Material("planks", timber.a, timber.b, scale=rng.uniform(0.07, 0.15), gloss=0.15, seed=s.seed())
         if kind == "tiles":
             return self.tiling((0.2, 0.5))
-        return Material(str(kind), s.colour(0.4), scale=0.5, seed=s.seed())
+        return Material(str(kind), s.colour(0.25, (0.15, 0.5)), scale=0.5, seed=s.seed())
 
     def tiling(self, side: tuple[float, float]) -> Material:
         rng = self.rng
@@ -140,10 +135,20 @@ class Plan:
         if self.chance(0.7):
             self.against(f.door(self.style), want=0.08)
 
+    def niches(self) -> None:
+        """Chimney breasts, columns and ducts: shape without meaning."""
+        for _ in range(self.rng.poisson(0.6)):
+            half, out = self.rng.uniform(0.15, 0.8), self.rng.uniform(0.15, 0.6)
+            breast = Piece().box((-half, half), (0, out), (0, self.size[2]), self.shell[0])
+            self.against(breast, want=0)
+
     def clutter(self, amount: float = 1.0) -> None:
         """What may stand in any room."""
         s = self.style
         shared: tuple[tuple[float, Callable[[], Piece]], ...] = (
+            (0.25, lambda: f.sideboard(s)),
+            (0.18, lambda: f.daybed(s)),
+            (0.15, lambda: f.overhead(s, self.rng.uniform(0.5, 1.2))),
             (0.6, lambda: f.picture(s)),
             (0.4, lambda: f.picture(s)),
             (0.3, lambda: f.plant(s)),
@@ -158,11 +163,15 @@ class Plan:
             (0.12, lambda: f.dresser(s)),
             (0.1, lambda: f.table(s, 1.0, 0.6, 0.74)),
         )
+        self.niches()
         for probability, make in shared:
-            if self.chance(probability * amount):
-                self.against(make(), want=0.12)
+            if self.chance(0.65 * probability * amount):
+                self.against(make(), want=0.15)
+        if self.chance(0.15 * amount):
+            x, y = self.rng.uniform(0.25, 0.75) * self.size[0], self.rng.uniform(0.25, 0.75) * self.size[1]
+            self.table_with_chairs(x, y, self.rng.uniform(0.7, 1.2), 0.75, self.rng.uniform(0, 3), want=0.5)
 
-    def table_with_chairs(self, x: float, y: float, width: float, depth: float, yaw: float, office: bool = False) -> bool:
+    def table_with_chairs(self, x: float, y: float, width: float, depth: float, yaw: float, office: bool = False, want: float = 3) -> bool:
         s, rng = self.style, self.rng
         round_top = abs(width - depth) < 0.35 and self.chance(0.6)
         group = Piece().put(f.table(s, width, depth, rng.uniform(0.72, 0.77), round_top), 0, -depth / 2)
@@ -179,7 +188,7 @@ class Plan:
                 group.put(f.chair(s, office), side * (width / 2 + rng.uniform(0.1, 0.3)), 0, 0, turn)
         for _ in range(rng.integers(0, 4)):
             group.put(f.trinket(s), rng.uniform(-0.35, 0.35) * width, rng.uniform(-0.3, 0.3) * depth, 0.76)
-        return self.put(group, x, y, yaw, want=3)
+        return self.put(group, x, y, yaw, want=want)
 
 
 def bedroom(rng: np.random.Generator) -> Plan:
@@ -202,7 +211,7 @@ def bedroom(rng: np.random.Generator) -> Plan:
 
 
 def kitchen(rng: np.random.Generator, office: bool = False) -> Plan:
-    r = Plan(rng, (2.3, 4.6), (2.6, 5.0), floor=KITCHEN_FLOOR)
+    r = Plan(rng, (2.3, 4.6), (2.6, 5.0), taste=COOKING)
     s = r.style
     r.tile_walls((0.1, 0.2), 0.25)
     first = int(rng.integers(4))
@@ -259,7 +268,7 @@ def living_room(rng: np.random.Generator, lounge: bool = False) -> Plan:
 
 
 def bathroom(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (1.9, 3.4), (2.1, 3.8), floor=WET_FLOOR)
+    r = Plan(rng, (1.9, 3.4), (2.1, 3.8), taste=WET)
     s = r.style
     r.tile_walls((0.1, 0.3), 0.65)
     pieces = [(0.85, f.bathtub, 2.0), (0.9, f.toilet, 3.0), (0.95, f.washbasin, 3.0), (0.5, f.towel, 0.6)]
@@ -304,7 +313,7 @@ def _desk_place(r: Plan, computer: bool, office_chair: bool, clutter: int, want:
 
 
 def office(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (2.7, 5.2), (2.7, 5.2), floor=WORK_FLOOR)
+    r = Plan(rng, (2.7, 5.2), (2.7, 5.2), taste=WORK)
     s = r.style
     for _ in range(int(rng.integers(1, 5))):
         _desk_place(r, computer=r.chance(0.85), office_chair=r.chance(0.9), clutter=int(rng.integers(2, 7)))
@@ -349,7 +358,7 @@ def _rows(r: Plan, make: Callable[[], Piece], across: float, along: float, front
 
 
 def classroom(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (4.6, 7.5), (5.2, 8.0), (2.5, 3.2), floor=WORK_FLOOR)
+    r = Plan(rng, (4.6, 7.5), (5.2, 8.0), (2.5, 3.2), taste=WORK)
     s = r.style
     dark = r.chance(0.5)
     x, y, yaw = r.wall_place(0, r.size[0] / 2)
@@ -368,7 +377,7 @@ def classroom(rng: np.random.Generator) -> Plan:
 
 
 def bookstore(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (3.6, 7.0), (4.0, 7.5), (2.4, 3.2), floor=WORK_FLOOR)
+    r = Plan(rng, (3.6, 7.0), (4.0, 7.5), (2.4, 3.2), taste=WORK)
     s = r.style
     height = rng.uniform(1.7, 2.4)
     if r.chance(0.75):
@@ -408,7 +417,7 @@ def playroom(rng: np.random.Generator) -> Plan:
 
 
 def furniture_store(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (5.0, 8.0), (5.0, 8.0), (2.6, 3.4), floor=WORK_FLOOR)
+    r = Plan(rng, (5.0, 8.0), (5.0, 8.0), (2.6, 3.4), taste=WORK)
     s = r.style
     makers = (
         lambda: f.sofa(s, int(rng.integers(1, 4))), lambda: f.bed(s), lambda: f.dresser(s), lambda: f.wardrobe(s),
@@ -425,7 +434,7 @@ def furniture_store(rng: np.random.Generator) -> Plan:
 
 
 def reception_room(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (3.5, 6.0), (3.5, 6.0), floor=WORK_FLOOR)
+    r = Plan(rng, (3.5, 6.0), (3.5, 6.0), taste=WORK)
     s = r.style
     r.against(f.reception_desk(s), want=3, gap=0.4)
     for _ in range(int(rng.integers(1, 4))):
@@ -440,7 +449,7 @@ def reception_room(rng: np.random.Generator) -> Plan:
 
 
 def conference_room(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (3.8, 5.5), (4.5, 7.0), floor=WORK_FLOOR)
+    r = Plan(rng, (3.8, 5.5), (4.5, 7.0), taste=WORK)
     s = r.style
     x, y = r.size[0] / 2, r.size[1] / 2
     r.table_with_chairs(x, y, r.size[1] * rng.uniform(0.45, 0.6), rng.uniform(1.1, 1.4), np.pi / 2, office=True)
@@ -466,7 +475,7 @@ def foyer(rng: np.random.Generator) -> Plan:
 
 
 def laundry_room(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (2.0, 3.2), (2.2, 3.6), floor=WET_FLOOR)
+    r = Plan(rng, (2.0, 3.2), (2.2, 3.6), taste=WET)
     s = r.style
     wall = int(rng.integers(4))
     for _ in range(int(rng.integers(2, 4))):
@@ -481,7 +490,7 @@ def laundry_room(rng: np.random.Generator) -> Plan:
 
 
 def computer_lab(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (5.0, 8.0), (5.0, 8.0), floor=WORK_FLOOR)
+    r = Plan(rng, (5.0, 8.0), (5.0, 8.0), taste=WORK)
     s = r.style
 
     def place() -> Piece:
@@ -509,7 +518,7 @@ def cafe(rng: np.random.Generator) -> Plan:
 
 
 def excercise_room(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (3.0, 5.0), (3.0, 5.5), floor=WORK_FLOOR)
+    r = Plan(rng, (3.0, 5.0), (3.0, 5.5), taste=WORK)
     s = r.style
     for make in (f.treadmill, f.weights, f.treadmill, f.bench):
         if r.chance(0.8):
@@ -532,7 +541,7 @@ def home_storage(rng: np.random.Generator) -> Plan:
 
 
 def printer_room(rng: np.random.Generator) -> Plan:
-    r = Plan(rng, (2.4, 4.0), (2.4, 4.0), floor=WORK_FLOOR)
+    r = Plan(rng, (2.4, 4.0), (2.4, 4.0), taste=WORK)
     s = r.style
     for make, probability in ((f.copier, 1.0), (f.copier, 0.5), (f.filing_cabinet, 0.7), (f.pinboard, 0.6)):
         if r.chance(probability):

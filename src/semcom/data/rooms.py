@@ -124,17 +124,17 @@ def render_room(room: Room, width: int, height: int, seed: int) -> Iterator[Scen
 def _light(plan: Plan, rng: np.random.Generator) -> Light:
     """A ceiling lamp, a low lamp or daylight through a window; some rooms are badly lit."""
     w, d, h = plan.size
-    warm = rng.uniform(0.0, 0.4)
+    warm = rng.uniform(0.0, 0.12)
     tint = np.array([1.0 + 0.3 * warm, 1.0, 1.0 - 0.6 * warm])
     kind = rng.random()
-    if plan.windows and kind < 0.35:
-        position, tint, radius = plan.windows[rng.integers(len(plan.windows))], np.array([0.9, 1.0, 1.12]), 0.35
-    elif kind < 0.45:
+    if plan.windows and kind < 0.14:
+        position, tint, radius = plan.windows[rng.integers(len(plan.windows))], np.array([0.96, 1.0, 1.05]), 0.35
+    elif kind < 0.2:
         position, radius = np.array([rng.uniform(0.15, 0.85) * w, rng.uniform(0.15, 0.85) * d, 1.75]), 0.1
     else:
-        position, radius = np.array([rng.uniform(0.25, 0.75) * w, rng.uniform(0.25, 0.75) * d, h - 0.12]), 0.15
-    ambient = rng.uniform(0.12, 0.4)
-    return Light(position, tint * rng.uniform(2.0, 4.0), (0.5 + 0.5 * tint) * ambient, radius)
+        position, radius = np.array([rng.uniform(0.42, 0.58) * w, rng.uniform(0.42, 0.58) * d, h - 0.12]), 0.15
+    ambient = rng.uniform(0.3, 0.45)
+    return Light(position, tint * rng.uniform(2.5, 3.5), (0.5 + 0.5 * tint) * ambient, radius)
 
 
 def _camera(plan: Plan, world: World, rng: np.random.Generator) -> Camera:
@@ -142,9 +142,10 @@ def _camera(plan: Plan, world: World, rng: np.random.Generator) -> Camera:
     w, d, h = plan.size
     weights = np.array([want for _, want in plan.subjects])
     best, best_score = None, -np.inf
+    ideal = rng.uniform(1.4, 3.0)  # metres to the subject: from a close-up to a view of the room
     for _ in range(10):
         target = plan.subjects[rng.choice(len(weights), p=weights / weights.sum())][0]
-        position = np.array([rng.uniform(0.2, w - 0.2), rng.uniform(0.2, d - 0.2), rng.uniform(1.1, min(1.8, h - 0.4))])
+        position = np.array([rng.uniform(0.2, w - 0.2), rng.uniform(0.2, d - 0.2), rng.uniform(1.0, min(1.9, h - 0.4))])
         to = target + rng.normal(0, 0.35, 3) * (1, 1, 0.6) - position
         yaw = np.arctan2(-to[0], to[1])
         pitch = np.clip(np.arctan2(to[2], np.hypot(to[0], to[1])), -0.75, 0.15)
@@ -153,10 +154,10 @@ def _camera(plan: Plan, world: World, rng: np.random.Generator) -> Camera:
         near, middle = np.quantile(depth, (0.05, 0.5))
         furnished = (solid >= 0).mean()
         away = float(np.hypot(to[0], to[1]))
-        score = min(near, 1.0) + min(middle, 2.2) / 2 + 2 * min(furnished, 0.35) - abs(away - 2.2) / 3
+        score = min(near, 1.0) + min(middle, 2.2) / 2 + 2 * min(furnished, 0.35) - abs(away - ideal) / 2
         if score > best_score:
             best, best_score = camera, score
-        if near > 0.8 and middle > 1.5 and furnished > 0.3 and 1.3 < away < 3.2:
+        if near > 0.75 and middle > min(1.5, ideal) and furnished > 0.3 and abs(away - ideal) < 0.5:
             break
     return best
 
@@ -164,16 +165,16 @@ def _camera(plan: Plan, world: World, rng: np.random.Generator) -> Camera:
 def _expose(radiance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Linear radiance (H, W, 3) to an 8-bit picture: exposure, white balance, vignetting, sensor noise, gamma."""
     height, width, _ = radiance.shape
-    level = rng.uniform(0.15, 0.32) if rng.random() < 0.85 else rng.uniform(0.04, 0.15)
+    level = rng.uniform(0.23, 0.29) if rng.random() < 0.9 else rng.uniform(0.06, 0.18)
     gain = level / max(float(radiance.mean()), 1e-3)
-    balance = 1.0 + rng.normal(0, 0.07, 3)
+    balance = 1.0 + rng.normal(0, 0.025, 3)
     y, x = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    vignette = 1.0 - rng.uniform(0.0, 0.25) * (x * x + y * y) / 2
+    vignette = 1.0 - rng.uniform(0.0, 0.15) * (x * x + y * y) / 2
     linear = radiance * (gain * balance) * vignette[..., None]
-    sigma = np.sqrt(rng.uniform(0.001, 0.006) ** 2 + rng.uniform(0.0002, 0.001) * np.maximum(linear, 0))
+    sigma = np.sqrt(rng.uniform(0.0005, 0.003) ** 2 + rng.uniform(0.0001, 0.0006) * np.maximum(linear, 0))
     linear = linear + sigma * rng.standard_normal(radiance.shape)
     shown = np.clip(linear, 0, 1) ** (1 / 2.2)
-    contrast = rng.uniform(0.2, 0.9)  # a camera's tone curve is steeper than the bare gamma
+    contrast = rng.uniform(0.3, 0.5)  # a camera's tone curve is steeper than the bare gamma
     shown += contrast * (shown * shown * (3 - 2 * shown) - shown)
     return np.round(255 * np.clip(shown, 0, 1)).astype(np.uint8)
 
