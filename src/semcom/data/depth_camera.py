@@ -63,7 +63,8 @@ def at_edges(depth: np.ndarray) -> np.ndarray:
 def measure(surface: Surface, focal: float, rng: np.random.Generator) -> np.ndarray:
     """Raw depth (H, W) float32 in metres, 0 where nothing is measured.
 
-    Holes: beyond the range, in the projector's shadow, beside jumps in depth, at grazing angles, on mirrors, panes and dark material.
+    Holes: beyond the range, in the projector's shadow, beside jumps in depth, at grazing angles, on mirrors, panes
+    and dark material.
     """
     depth = surface.depth.astype(np.float64)
     noisy = depth + noise_sigma(depth) * rng.standard_normal(depth.shape)

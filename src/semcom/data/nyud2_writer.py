@@ -70,7 +70,8 @@ def write_labeled_mat(path: Path, *, n: int, width: int, height: int, scenes: It
     Raises:
         ValueError: `scenes` does not hold exactly `n` scenes of that size.
     """
-    strings: dict[str, list[str]] = {key: [] for key in ("sceneTypes", "scenes", "rawRgbFilenames", "rawDepthFilenames")}
+    keys = ("sceneTypes", "scenes", "rawRgbFilenames", "rawDepthFilenames")
+    strings: dict[str, list[str]] = {key: [] for key in keys}
     with _in_place_of(path) as temporary:
         with h5py.File(temporary, "w", userblock_size=USER_BLOCK) as file:
             images = _array(file, "images", (n, 3, width, height), np.uint8, "uint8")

@@ -100,6 +100,11 @@ class World:
         self.radius = np.linalg.norm(self.half, axis=1)
         self.materials = MaterialTable([*(s.material for s in solids), *shell])
 
+    def holds(self, point: np.ndarray, margin: float = 0.0) -> bool:
+        """Whether a point (3,) lies in the bounding box of a solid, widened by `margin` metres."""
+        local = np.einsum("pij,pj->pi", self.to_unit, point - self.centre) * self.half
+        return bool((np.abs(local) < self.half + margin).all(1).any())
+
     def subset_in_cone(self, origin: np.ndarray, axis: np.ndarray, cos_half: float, reach: float) -> np.ndarray:
         """Indices of the solids whose bounding ball meets a cone of rays from `origin` no longer than `reach`."""
         to = self.centre - origin
@@ -209,7 +214,7 @@ def _cone(rays: np.ndarray) -> tuple[np.ndarray, float]:
     return axis, float((unit @ axis).min())
 
 
-def depth_of_field(world: World, camera: Camera, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+def look(world: World, camera: Camera, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
     """Metric depth (H, W) and solid index (H, W, -1 for the shell), without shading: a cheap look around."""
     rays = camera.rays(width, height).reshape(-1, 3)
     origin = camera.position.astype(np.float32)
@@ -281,7 +286,13 @@ def _trace(
     shine = gloss * np.maximum(0.0, _dot(half, normal)) ** 40 * (lambert > 0)
     colour = albedo * (light.ambient * ambient[:, None] + light.colour * direct[:, None] + emission[:, None])
     colour += 0.5 * light.colour * (shine * direct)[:, None]
-    parts = {"depth": t, "cosine": cosine, "gloss": gloss, "albedo": albedo @ np.full(3, 1 / 3, np.float32), "solid": index}
+    parts = {
+        "depth": t,
+        "cosine": cosine,
+        "gloss": gloss,
+        "albedo": albedo @ np.full(3, 1 / 3, np.float32),
+        "solid": index,
+    }
     return colour.astype(np.float32), parts
 
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from semcom.data import depth_camera
+from semcom.data.floor_plan import Plan
 from semcom.data.nyud2_layout import CLASSES, PUBLISHED_COUNTS
 from semcom.data.nyud2_writer import Scene, write_labeled_mat, write_splits_mat
-from semcom.data.raycast import Camera, Light, World, depth_of_field, render
-from semcom.data.room_plans import OTHERS_PUBLISHED, PLANS, Plan
+from semcom.data.raycast import Camera, Light, World, look, render
+from semcom.data.room_types import OTHERS_PUBLISHED, PLANS
 from semcom.errors import InputError
 
 PARTS = ("train", "test")
@@ -150,11 +151,12 @@ def _camera(plan: Plan, world: World, rng: np.random.Generator) -> Camera:
         yaw = np.arctan2(-to[0], to[1])
         pitch = np.clip(np.arctan2(to[2], np.hypot(to[0], to[1])), -0.75, 0.15)
         camera = Camera(position, yaw, float(pitch), np.deg2rad(rng.uniform(55, 66)))
-        depth, solid = depth_of_field(world, camera, 12, 9)
+        depth, solid = look(world, camera, 12, 9)
         near, middle = np.quantile(depth, (0.05, 0.5))
         furnished = (solid >= 0).mean()
         away = float(np.hypot(to[0], to[1]))
         score = min(near, 1.0) + min(middle, 2.2) / 2 + 2 * min(furnished, 0.35) - abs(away - ideal) / 2
+        score -= 10.0 * world.holds(position, margin=0.1)
         if score > best_score:
             best, best_score = camera, score
         if near > 0.75 and middle > min(1.5, ideal) and furnished > 0.3 and abs(away - ideal) < 0.5:
