@@ -123,14 +123,14 @@ def render_room(room: Room, width: int, height: int, seed: int) -> Iterator[Scen
 
 
 def _light(plan: Plan, rng: np.random.Generator) -> Light:
-    """A ceiling lamp, a low lamp or daylight through a window; some rooms are badly lit."""
+    """A ceiling lamp, a low lamp or daylight through a window."""
     w, d, h = plan.size
     warm = rng.uniform(0.0, 0.12)
     tint = np.array([1.0 + 0.3 * warm, 1.0, 1.0 - 0.6 * warm])
     kind = rng.random()
     if plan.windows and kind < 0.14:
         position, tint, radius = plan.windows[rng.integers(len(plan.windows))], np.array([0.96, 1.0, 1.05]), 0.35
-    elif kind < 0.2:
+    elif 0.14 <= kind < 0.2:
         position, radius = np.array([rng.uniform(0.15, 0.85) * w, rng.uniform(0.15, 0.85) * d, 1.75]), 0.1
     else:
         position, radius = np.array([rng.uniform(0.42, 0.58) * w, rng.uniform(0.42, 0.58) * d, h - 0.12]), 0.15
@@ -156,10 +156,11 @@ def _camera(plan: Plan, world: World, rng: np.random.Generator) -> Camera:
         furnished = (solid >= 0).mean()
         away = float(np.hypot(to[0], to[1]))
         score = min(near, 1.0) + min(middle, 2.2) / 2 + 2 * min(furnished, 0.35) - abs(away - ideal) / 2
-        score -= 10.0 * world.holds(position, margin=0.1)
+        inside = world.holds(position, margin=0.1)
+        score -= 10.0 * inside
         if score > best_score:
             best, best_score = camera, score
-        if near > 0.75 and middle > min(1.5, ideal) and furnished > 0.3 and abs(away - ideal) < 0.5:
+        if not inside and near > 0.75 and middle > min(1.5, ideal) and furnished > 0.3 and abs(away - ideal) < 0.5:
             break
     return best
 
