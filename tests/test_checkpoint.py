@@ -101,7 +101,7 @@ def test_what_is_not_this_runs_checkpoint_is_refused_in_words(tmp_path, caplog):
 def test_a_save_that_fails_leaves_the_last_one(tmp_path):
     path = tmp_path / "run.pt"
     always(path).save({"step": 3})
-    with pytest.raises(Exception, match="pickle"):
+    with pytest.raises(Exception, match="pickle|local object"):
         always(path).save({"step": lambda: 4})
     assert always(path).load() == {"step": 3}
 
