@@ -19,6 +19,10 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Span = Annotated[list[float], Field(min_length=2, max_length=2)]
+WHY_CLIP = (
+    "stage I: features start small and the losses' gradient grows as 1/abs(z), so that unclipped first steps inflate the "
+    "weights a hundredfold and nothing moves them again; stage II: none"
+)
 BASELINE = "supervised"  # the method that ratios in the tables refer to
 
 
@@ -122,7 +126,7 @@ class ScheduleSettings(Settings):
     weight_decay: float = silent("L2 penalty of SGD, named but not printed", "lightly's 5e-4 for ResNet-18", ge=0)
     warmup_epochs: float = silent("linear warm-up of the learning rate", "short, against early divergence", ge=0)
     decay: Literal["cosine", "constant"] = silent("learning rate schedule, named but not printed", "cosine to 0")
-    clip_gradient_norm: float | None = silent("clip the gradient's norm to this", "null: the paper names none", gt=0)
+    clip_gradient_norm: float | None = silent("clip the gradient's norm to this", WHY_CLIP, gt=0)
     diverged_gradient_norm: float = ours("a gradient norm beyond this ends the run as diverged", gt=0)
 
     @model_validator(mode="after")
