@@ -18,6 +18,7 @@ rule pretrain:
     conda:
         "../../envs/semcom.yaml"
     threads: CONFIG.compute.threads
+    priority: 1  # many runs of stage II wait for each of these
     params:
         job=pretrain_job,
         checkpoint=f"{RESULTS}/checkpoints/pretrain/{{method}}/seed{{seed}}.pt",
