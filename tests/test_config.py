@@ -79,6 +79,7 @@ def test_the_literal_reading_is_kept():
         ("pretrain.learning_rate", "1e-3", ["pretrain.learning_rate", "'1e-3'", "write 1.0e-3"]),
         ("compute.threads", True, ["compute.threads", "True", "integer"]),
         ("data", 3, ["data", "3"]),
+        ("modalities", ["rgb"], ["modalities: ['rgb']", "'proposed'", "name more"]),
         ("experiment", "a/b", ["experiment", "'a/b'"]),
         ("grid.label_fractions", [0], ["grid.label_fractions.0", "greater than 0"]),
         ("grid.label_fractions", [1.0, 1.5], ["grid.label_fractions.1", "1.5", "less than or equal to 1"]),

@@ -465,3 +465,10 @@ def test_split_table_of_other_scenes(scenes_h5, tmp_path):
     path.unlink()
     with pytest.raises(InputError, match=r"splits\.csv: cannot be read"):
         load_scenes(scenes_h5, path, device="cpu")
+
+
+def test_only_the_modalities_asked_for_are_read(scenes_h5):
+    table = scene_table(scenes_h5)
+    assert list(load_scenes(scenes_h5, table, device="cpu", modalities=["depth"]).images) == ["depth"]
+    with pytest.raises(InputError, match=r"has no modality 'lidar', only rgb, depth; correct `modalities`"):
+        load_scenes(scenes_h5, table, device="cpu", modalities=["rgb", "lidar"])

@@ -264,10 +264,20 @@ class Config(Settings):
             self.pretrain_settings(method)
             self.finetune_settings(method)
         for method in self.grid.methods:  # one that does not run need not fit the others' sizes
+            self._check_modalities(method)
             self._check_shared_features(method)
             for fraction in self.grid.label_fractions:
                 self._check_batches(method, fraction)
         return self
+
+    def _check_modalities(self, method: str) -> None:
+        loss = self.methods[method].loss
+        needed = getattr(plugins.load("semcom.losses", loss), "MIN_MODALITIES", 1) if loss else 1
+        if len(self.modalities) < needed:
+            raise ValueError(
+                f"modalities: {self.modalities} are too few for grid.methods entry '{method}', whose loss correlates "
+                f"{needed}; name more, or leave the method out"
+            )
 
     def _check_shared_features(self, method: str) -> None:
         shared = getattr(self.loss_options(method), "shared_features", 0)

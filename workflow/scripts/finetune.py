@@ -15,7 +15,7 @@ with reported_to(snakemake.log[0]):
     job, seed = FinetuneJob(**snakemake.params.job), int(snakemake.wildcards.seed)
     device = training.set_up(job.compute)
     provenance = Provenance(snakemake.params.job, seed, device)
-    scenes = load_scenes(snakemake.input.scenes, snakemake.input.splits, device=device)
+    scenes = load_scenes(snakemake.input.scenes, snakemake.input.splits, device=device, modalities=job.modalities)
     encoders = snakemake.input.get("encoders")
     run = fingerprint(snakemake.params.job, seed, snakemake.input)
     checkpoint = Checkpoint(Path(snakemake.params.checkpoint), run)

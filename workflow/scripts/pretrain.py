@@ -16,7 +16,7 @@ with reported_to(snakemake.log[0]):
     job, seed = PretrainJob(**snakemake.params.job), int(snakemake.wildcards.seed)
     device = training.set_up(job.compute)
     provenance = Provenance(snakemake.params.job, seed, device)
-    scenes = load_scenes(snakemake.input.scenes, snakemake.input.splits, device=device)
+    scenes = load_scenes(snakemake.input.scenes, snakemake.input.splits, device=device, modalities=job.modalities)
     run = fingerprint(snakemake.params.job, seed, snakemake.input)
     checkpoint = Checkpoint(Path(snakemake.params.checkpoint), run)
     result = pretrain(job, scenes, seed, checkpoint)

@@ -19,7 +19,7 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -290,15 +290,23 @@ def scene_table(path: Path) -> pd.DataFrame:
         )
 
 
-def load_scenes(path: Path, splits: Path | pd.DataFrame, *, device: torch.device | str) -> Scenes:
+def load_scenes(
+    path: Path,
+    splits: Path | pd.DataFrame,
+    *,
+    device: torch.device | str,
+    modalities: Sequence[str] | None = None,
+) -> Scenes:
     """Read `scenes.h5` whole, as integers.
 
     Args:
         splits: `splits.split_table`'s result, or the CSV file of it.
         device: where every tensor lies.
+        modalities: which to read, in this order; None reads all.
 
     Raises:
-        InputError: a file is missing, truncated, of another format or version, or the split belongs to others.
+        InputError: a file is missing, truncated, of another format or version, the split belongs to others, or there
+            is no such modality.
     """
     import torch  # not needed to write scenes, and seconds to import
 
@@ -307,7 +315,10 @@ def load_scenes(path: Path, splits: Path | pd.DataFrame, *, device: torch.device
     with _open_ours(path) as file, _damage_reported(path):
         labels = file["label"][:]
         class_names = tuple(file["class_names"].asstr()[:])
-        for name in file.attrs["modalities"]:
+        present = list(file.attrs["modalities"])
+        for name in present if modalities is None else modalities:
+            if name not in present:
+                raise InputError(f"{path}: has no modality '{name}', only {', '.join(present)}; correct `modalities`")
             data = file[name]
             if data.dtype == np.uint8:
                 values, scale = data[:], 1 / 255

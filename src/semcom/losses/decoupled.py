@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+MIN_MODALITIES = 2
+
+
 class Options(Settings):
     shared_features: int = silent(
         "K_sha of eqs. (13), (14)", "three quarters of K, DeCUR's share for RGB and depth", ge=0
@@ -41,7 +44,7 @@ def terms(z: Sequence[Tensor], z_tilde: Sequence[Tensor], options: Options) -> d
     Raises:
         ValueError: fewer than two modalities, or K_sha > K.
     """
-    if len(z) < 2:
+    if len(z) < MIN_MODALITIES:
         raise ValueError(f"the decoupled loss correlates modalities, so it needs at least 2, got {len(z)}")
     if options.shared_features > z[0].shape[1]:
         raise ValueError(f"K_sha = {options.shared_features} exceeds K = {z[0].shape[1]}")
