@@ -311,7 +311,7 @@ def load_scenes(
     import torch  # not needed to write scenes, and seconds to import
 
     path = Path(path)
-    images, modalities = {}, {}
+    images, meanings = {}, {}
     with _open_ours(path) as file, _damage_reported(path):
         labels = file["label"][:]
         class_names = tuple(file["class_names"].asstr()[:])
@@ -329,11 +329,11 @@ def load_scenes(
                     values[start : start + _SLAB_SCENES] = steps.clip(0, np.iinfo(np.int16).max)
             images[name] = torch.from_numpy(values).to(device)
             mean, std = (tuple(data.attrs[key].tolist()) for key in ("mean", "std"))
-            modalities[name] = Modality(unit=data.attrs["unit"], scale=scale, mean=mean, std=std)
+            meanings[name] = Modality(unit=data.attrs["unit"], scale=scale, mean=mean, std=std)
     split = _check_split(splits, path)
     return Scenes(
         images=images,
-        modalities=modalities,
+        modalities=meanings,
         labels=torch.from_numpy(labels).to(device),
         class_names=class_names,
         indices={
