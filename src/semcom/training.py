@@ -1,6 +1,7 @@
 """What both stages share: device and arithmetic, batches, learning rates, gradient norms."""
 
 import math
+import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 
@@ -23,6 +24,8 @@ def set_up(compute: ComputeSettings) -> torch.device:
         InputError: the device that the configuration names is not there.
     """
     torch.set_num_threads(compute.threads)
+    if compute.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA refuses matrix products
     torch.use_deterministic_algorithms(compute.deterministic)
     torch.backends.cudnn.benchmark = not compute.deterministic
     if compute.device == "auto":
