@@ -37,4 +37,4 @@ $(READY): envs/requirements.txt pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) .snakemake
+	rm -rf $(VENV)

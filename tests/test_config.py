@@ -23,7 +23,7 @@ def raw() -> dict:
 
 
 def change(raw: dict, key: str, value: object) -> dict:
-    """A copy with the value at a dotted key replaced; `None` in front of the last step's name removes it."""
+    """A copy with the value at a dotted key replaced; REMOVED takes the key away."""
     changed = copy.deepcopy(raw)
     *path, last = key.split(".")
     section = changed

@@ -10,7 +10,7 @@ from semcom.errors import InputError
 
 METHODS = ["supervised", "simclr", "proposed"]
 SETTINGS = TableSettings(
-    last_evaluations=2, smooth_evaluations=1, hold_evaluations=2, targets=[0.5, 1.0], bits_per_value=32
+    last_evaluations=2, smooth_evaluations=1, hold_evaluations=2, targets=[0.5, 1.0]
 )
 
 

@@ -108,7 +108,7 @@ def _random_affine(
 def _random_colour(view: Tensor, settings: ViewSettings, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Brightness, contrast, saturation, hue and loss of colour as x -> M x + b: (B, 3, 3) and (B, 3).
 
-    The order is torchvision's ColorJitter's; values are not clipped between the steps.
+    The order is fixed, where torchvision's ColorJitter draws it; values are not clipped between the steps.
     """
     batch = len(view)
     brightness, contrast, saturation, turn = (_symmetric(batch, generator) for _ in range(4))

@@ -47,7 +47,7 @@ class Link(ABC):
 
     def channel_uses(self, features: int) -> int:
         """Channel uses that one scene's K features take."""
-        return features if self.convention == "literal" else features // 2
+        return features if self.convention == "literal" else -(-features // 2)
 
     def received_values(self, features: int) -> int:
         """Real numbers per scene that the server's decoder gets for K features."""

@@ -28,7 +28,8 @@ class Checkpoint:
 
     def __init__(self, path: Path, fingerprint: str, *, every_seconds: float = 60):
         self.path, self.fingerprint, self.every_seconds = path, fingerprint, every_seconds
-        self.last = time.monotonic()
+        self.began = self.last = time.monotonic()
+        self.earlier_s = 0.0  # that earlier attempts took to the state gone on from
 
     def load(self) -> dict | None:
         """The state last saved, or None where there is none that fits; what does not fit is said in the log."""
@@ -45,6 +46,7 @@ class Checkpoint:
             )
             return None
         logger.info("going on from %s", self.path)
+        self.earlier_s = saved["spent_s"]
         return saved["state"]
 
     def due(self) -> bool:
@@ -55,7 +57,8 @@ class Checkpoint:
         """Replace the file by this state, whole or not at all."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_name(self.path.name + ".tmp")
-        torch.save({"fingerprint": self.fingerprint, "state": state}, temporary)
+        spent_s = self.earlier_s + time.monotonic() - self.began
+        torch.save({"fingerprint": self.fingerprint, "spent_s": spent_s, "state": state}, temporary)
         temporary.replace(self.path)
         self.last = time.monotonic()
 

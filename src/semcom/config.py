@@ -19,6 +19,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Span = Annotated[list[float], Field(min_length=2, max_length=2)]
+LOSS_OFFERS = ("Options", "terms", "views_exchanged")  # see semcom.losses
 WHY_CLIP = (
     "stage I: features start small and the losses' gradient grows as 1/abs(z), so that unclipped first steps inflate the "
     "weights a hundredfold and nothing moves them again; stage II: none"
@@ -62,6 +63,8 @@ class DataSettings(Settings):
     def _check(self) -> Self:
         if self.rooms is not None and self.reader != "rooms":
             raise ValueError(f"rooms: gives a size, but reader is '{self.reader}'; set reader: rooms, or rooms: null")
+        if self.reader == "rooms" and self.rooms is None and self.labeled_mat is None:
+            raise ValueError("reader is rooms, but rooms: is null; give its size")
         if (self.labeled_mat is None) != (self.splits_mat is None):
             raise ValueError("labeled_mat, splits_mat: the two belong together; give both, or null for both")
         if self.labeled_mat is None and self.download is None and self.rooms is None:
@@ -89,13 +92,33 @@ class ViewSettings(Settings):
         "aspect ratio of the crop, drawn log-uniformly", "stage I: SimCLR's 3/4 to 4/3; stage II: square"
     )
     flip: float = silent("probability of a horizontal flip", "the protocol of reference [15]", ge=0, le=1)
-    brightness: float = silent("RGB brightness factor drawn from 1 +- this", "mild jitter", ge=0, lt=1)
-    contrast: float = silent("RGB contrast factor drawn from 1 +- this", "mild jitter", ge=0, lt=1)
-    saturation: float = silent("RGB saturation factor drawn from 1 +- this", "mild jitter", ge=0, lt=1)
-    hue: float = silent("RGB hue rotation drawn from +- this share of a turn", "mild jitter", ge=0, le=0.5)
-    grayscale: float = silent("probability of dropping colour", "as in SimCLR", ge=0, le=1)
-    depth_gain: float = silent("metric depth scaled by a factor from 1 +- this", "sensor scale error", ge=0, lt=1)
-    blur: float = silent("probability of a Gaussian blur", "as in SimCLR", ge=0, le=1)
+    brightness: float = silent(
+        "RGB brightness factor drawn from 1 +- this", "stage I: mild jitter; stage II: none is mentioned", ge=0, lt=1
+    )
+    contrast: float = silent(
+        "RGB contrast factor drawn from 1 +- this", "stage I: mild jitter; stage II: none is mentioned", ge=0, lt=1
+    )
+    saturation: float = silent(
+        "RGB saturation factor drawn from 1 +- this", "stage I: mild jitter; stage II: none is mentioned", ge=0, lt=1
+    )
+    hue: float = silent(
+        "RGB hue rotation drawn from +- this share of a turn",
+        "stage I: mild jitter; stage II: none is mentioned",
+        ge=0,
+        le=0.5,
+    )
+    grayscale: float = silent(
+        "probability of dropping colour", "stage I: as in SimCLR; stage II: none is mentioned", ge=0, le=1
+    )
+    depth_gain: float = silent(
+        "metric depth scaled by a factor from 1 +- this",
+        "stage I: for the scale error of a sensor; stage II: none",
+        ge=0,
+        lt=1,
+    )
+    blur: float = silent(
+        "probability of a Gaussian blur", "stage I: as in SimCLR; stage II: none is mentioned", ge=0, le=1
+    )
     blur_sigma: Span = silent("standard deviation of the blur in pixels of the view", "SimCLR's 0.1 to 2 at 224 px")
     aligned: bool = silent("the same crop and flip for all modalities of a scene", "a scene's pixels stay registered")
 
@@ -127,7 +150,11 @@ class ScheduleSettings(Settings):
     warmup_epochs: float = silent("linear warm-up of the learning rate", "short, against early divergence", ge=0)
     decay: Literal["cosine", "constant"] = silent("learning rate schedule, named but not printed", "cosine to 0")
     clip_gradient_norm: float | None = silent("clip the gradient's norm to this", WHY_CLIP, gt=0)
-    diverged_gradient_norm: float = ours("a gradient norm beyond this ends the run as diverged", gt=0)
+    diverged_gradient_norm: float = silent(
+        "a gradient norm beyond this ends the run as diverged",
+        "a thousand times the largest of a run that went on",
+        gt=0,
+    )
 
     @model_validator(mode="after")
     def _warm_up_fits(self) -> Self:
@@ -157,9 +184,9 @@ class DecoderSettings(Settings):
 
 
 class ChannelSettings(Settings):
-    model: str = from_paper("fading: the name of a module in src/semcom/channels", "Sec. IV-B: AWGN")
+    model: str = from_paper("fading: the name of a module in src/semcom/channels", "Sec. IV-A: AWGN")
     convention: Literal["literal", "packed", "peak"] = from_paper(
-        "what is sent per channel use, and which power the SNR refers to; see src/semcom/channels", "eq. (2)"
+        "what is sent per channel use, and which power the SNR refers to; see src/semcom/channel.py", "eq. (2)"
     )
     equalizer: Literal["zero_forcing", "mmse"] = silent("use of the perfectly known h", "zero forcing; AWGN has h = 1")
     snr_offset_db: dict[str, float] = silent("per-device offset to the grid's SNR", "none: all devices alike")
@@ -167,12 +194,13 @@ class ChannelSettings(Settings):
 
 class MethodSettings(Settings):
     loss: str | None = ours("stage I loss: a module of src/semcom/losses; null trains from random weights")
-    options: dict[str, Any] = ours("the loss's own settings, checked against its Options")
+    options: dict[str, Any] = ours("the loss's own settings, checked against its Options", default={})
     projector: list[Positive] = silent(
-        "widths of an MLP between z and the loss, thrown away after stage I", "none: the paper's C is computed on z"
-    )
-    pretrain: dict[str, Any] = ours("keys of `pretrain:` that this method overrides")
-    finetune: dict[str, Any] = ours("keys of `finetune:` that this method overrides")
+        "widths of an MLP between z and the loss, thrown away after stage I", "none where the loss is on z, as C is printed; SimCLR keeps a (linear) head",
+        default=[],
+    )  # fmt: skip
+    pretrain: dict[str, Any] = ours("keys of `pretrain:` that this method overrides", default={})
+    finetune: dict[str, Any] = ours("keys of `finetune:` that this method overrides", default={})
 
 
 class GridSettings(Settings):
@@ -194,6 +222,9 @@ class TableSettings(Settings):
     smooth_evaluations: int = silent("running mean before a target counts as reached", "evaluations are noisy", gt=0)
     hold_evaluations: int = silent("evaluations for which a reached target must hold", "no lucky peaks", gt=0)
     targets: list[Fraction] = silent("targets as shares of the supervised plateau", "no standard exists", min_length=1)
+
+
+class LedgerSettings(Settings):
     bits_per_value: int = silent("bits a digital link would spend on one real value", "float32", gt=0)
 
 
@@ -203,7 +234,9 @@ class FigureSettings(Settings):
 
 
 class ComputeSettings(Settings):
-    device: str = ours("auto takes a GPU where there is one; or cpu, cuda, cuda:1, mps")
+    device: str = ours(
+        "auto takes a GPU where there is one; or cpu, cuda, cuda:1, mps", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$"
+    )
     threads: int = ours("CPU threads of one training job; part of the result to the last bit", gt=0)
     precision: Literal["float32", "bfloat16"] = silent(
         "arithmetic of the encoders; losses stay in float32", "half to two thirds of the time of float32"
@@ -224,6 +257,7 @@ class Config(Settings):
     channel: ChannelSettings
     decoder: DecoderSettings
     grid: GridSettings
+    ledger: LedgerSettings
     tables: TableSettings
     figures: FigureSettings
     compute: ComputeSettings
@@ -258,6 +292,11 @@ class Config(Settings):
             raise ValueError(
                 f"encoder.features: {self.encoder.features} is odd, but channel.convention {self.channel.convention} "
                 "packs two features into a channel use; take an even number"
+            )
+        if self.augmentation.crop_size > self.data.image_size:
+            raise ValueError(
+                f"augmentation.crop_size: {self.augmentation.crop_size} exceeds data.image_size {self.data.image_size}, "
+                "of which it is a crop; lower it, or raise the other"
             )
         for method in self.methods:
             self.loss_options(method)
@@ -316,7 +355,7 @@ class Config(Settings):
         for key, path in files.items():
             if path is not None and not Path(path).is_file():
                 raise InputError(
-                    f"{key}: no file '{path}'; correct the path, or set the key as config/config.yaml has it"
+                    f"{key}: no file '{path}'; correct the path, or leave the key as config/config.yaml has it"
                 )
 
     def method(self, name: str) -> MethodSettings:
@@ -337,7 +376,7 @@ class Config(Settings):
         settings = self.method(method)
         if settings.loss is None:
             return None
-        options_type = plugins.load("semcom.losses", settings.loss).Options
+        options_type = plugins.load("semcom.losses", settings.loss, LOSS_OFFERS).Options
         return validated(options_type, settings.options, f"methods.{method}.options")
 
     def pretrain_settings(self, method: str) -> PretrainSettings:

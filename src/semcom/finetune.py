@@ -122,6 +122,7 @@ def finetune(
     def evaluate_all() -> dict[str, Score]:
         return {s: evaluate(system, scenes, s, job, seed) for s in EVALUATED_SPLITS if s in scenes.indices}
 
+    watched = "validation" if "validation" in scenes.indices else "test"  # who chooses settings sees no test accuracy
     saved = checkpoint.load() if checkpoint else None
     if saved:
         system.load_state_dict(saved["system"])
@@ -131,7 +132,7 @@ def finetune(
     else:
         scores = evaluate_all()
         log.add(scenes, scores, training.OK)
-        start, accuracy = 0, scores["test"].accuracy
+        start, accuracy = 0, scores[watched].accuracy
     label = f"finetune {job.method} {job.snr_db:g} dB labels {job.label_fraction:g} seed {seed}"
     progress = Progress(label, total, "round", start=start)
     for step in range(start, total):
@@ -165,8 +166,8 @@ def finetune(
                 log.add(scenes, dict.fromkeys(EVALUATED_SPLITS), training.DIVERGED)
                 return log.result(training.DIVERGED)
             log.add(scenes, scores, training.OK)
-            accuracy = scores["test"].accuracy
-        progress(step + 1, loss=value, test_accuracy=accuracy)
+            accuracy = scores[watched].accuracy
+        progress(step + 1, loss=value, **{f"{watched}_accuracy": accuracy})
         if checkpoint and checkpoint.due():
             checkpoint.save(
                 {

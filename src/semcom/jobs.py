@@ -99,6 +99,6 @@ def finetune_job(config: Config, method: str, snr_db: float, label_fraction: flo
         schedule=config.finetune_settings(method),
         channel=config.channel,
         decoder=config.decoder,
-        bits_per_value=config.tables.bits_per_value,
+        bits_per_value=config.ledger.bits_per_value,
         compute=config.compute,
     )

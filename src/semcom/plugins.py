@@ -18,16 +18,23 @@ def names(package: str) -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(path) if not module.name.startswith("_"))
 
 
-def load(package: str, name: str) -> ModuleType:
+def load(package: str, name: str, offers: tuple[str, ...] = ()) -> ModuleType:
     """Import the module `name` of `package`.
 
+    Args:
+        offers: names that it must define.
+
     Raises:
-        InputError: there is no such module; the message lists those that exist.
+        InputError: there is no such module, or it lacks a name; the message lists those that exist, or the one missing.
     """
     known = names(package)
     if name not in known:
         raise InputError(f"unknown {package.rpartition('.')[2]} entry '{name}'{did_you_mean(name, known)}")
-    return importlib.import_module(f"{package}.{name}")
+    module = importlib.import_module(f"{package}.{name}")
+    for offered in offers:
+        if not hasattr(module, offered):
+            raise InputError(f"{module.__file__}: does not define '{offered}'; see {package}'s own docstring")
+    return module
 
 
 def did_you_mean(word: str, known: list[str]) -> str:

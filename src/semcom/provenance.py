@@ -21,19 +21,25 @@ class Provenance:
     def __init__(self, job: dict, seed: int, device: torch.device):
         self.job, self.seed, self.device = job, seed, device
         self.began = time.time()
+        self.commit = commit()  # now: the tree may change while the run goes on
 
-    def write(self, path: Path, **extra: object) -> None:
-        """Write the record; `extra` adds what only the run knows, such as its status."""
+    def write(self, path: Path, *, earlier_s: float = 0, **extra: object) -> None:
+        """Write the record.
+
+        Args:
+            earlier_s: seconds that attempts before this one took, where the run went on from a checkpoint.
+            extra: what only the run knows, such as its status.
+        """
         record = {
             **extra,
             "seed": self.seed,
             "settings": self.job,
-            "commit": commit(),
+            "commit": self.commit,
             "versions": versions(),
             "device": device_name(self.device),
             "cpu_threads": torch.get_num_threads(),
             "started_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.began)),
-            "wall_time_s": round(time.time() - self.began, 3),
+            "wall_time_s": round(earlier_s + time.time() - self.began, 3),
             "peak_memory_mb": peak_memory_mb(),
             "peak_device_memory_mb": peak_device_memory_mb(self.device),
         }
@@ -59,15 +65,20 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str:
-    """The commit of the source tree, with `-dirty` where it has changes, or `unknown` outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    """The commit of the source tree, with `-dirty` where a file differs or is new, or `unknown` outside a checkout."""
+    folder = str(Path(__file__).parent)
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        head, changes = (
+            subprocess.run(["git", "-C", folder, *command], capture_output=True, text=True, check=True).stdout.strip()
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", folder])
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+    return head + ("-dirty" if changes else "")
 
 
 def device_name(device: torch.device) -> str:
+    """Kind and model of a device, for a person."""
     if device.type == "cuda":
         return f"cuda: {torch.cuda.get_device_name(device)}"
     return f"{device.type}: {platform.processor() or platform.machine()}"

@@ -13,7 +13,7 @@ from semcom.plugins import did_you_mean
 
 
 class Settings(BaseModel):
-    """Immutable, strictly typed settings; an unknown key is an error, and no value has a hidden default."""
+    """Immutable, strictly typed settings; an unknown key is an error, and no value that decides a result has a hidden default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 

@@ -16,8 +16,10 @@ from semcom.config import parse_config
 from semcom.errors import InputError
 from semcom.sources import source_files
 
+FILES = [workflow.configfiles[-1], *workflow.configfiles[:-1]]  # each replaces what those before it say
+
 try:
-    CONFIG = parse_config(config, " + ".join(os.path.relpath(path) for path in reversed(workflow.configfiles)))
+    CONFIG = parse_config(config, " + ".join(map(os.path.relpath, FILES)))
     CONFIG.check_files()
 except InputError as error:
     raise WorkflowError(str(error)) from None
@@ -40,6 +42,7 @@ LABEL_FRACTIONS = {
 }
 SHOWN = [name for name, fraction in LABEL_FRACTIONS.items() if fraction is not None]
 DOWNLOADS = "results/downloads"
+GRID_CHECKED = f"{RESULTS}/data/grid_checked.txt"
 RENDERED = {"labeled_mat": f"{RESULTS}/data/rooms_labeled.mat", "splits_mat": f"{RESULTS}/data/rooms_splits.mat"}
 
 
@@ -106,6 +109,10 @@ def pretrain_code(wildcards):
 
 def finetune_job(wildcards):
     """The settings of stage II that decide this cell's result."""
+    for name in ("snr_db", "label_fraction"):
+        given = getattr(wildcards, name)
+        if given != f"{float(given):g}":  # else one cell would be trained twice, under two names
+            raise WorkflowError(f"{name} '{given}' in a path is spelled '{float(given):g}'; ask for that path")
     cell = wildcards.method, float(wildcards.snr_db), float(wildcards.label_fraction)
     return jobs.finetune_job(CONFIG, *cell).model_dump()
 

@@ -81,12 +81,31 @@ rule split:
     params:
         validation_fraction=CONFIG.data.validation_fraction,
         validation_seed=CONFIG.data.validation_seed,
+    message:
+        "Split the scenes"
+    script:
+        "../scripts/split.py"
+
+
+rule check_grid:
+    """Whether every run of the grid has scenes to train on; runs wait for it, but do not change with it."""
+    input:
+        splits=f"{RESULTS}/data/splits.csv",
+        code=sources("semcom.data.splits"),
+    output:
+        GRID_CHECKED,
+    log:
+        f"{RESULTS}/logs/check_grid.log",
+    localrule: True
+    conda:
+        "../../envs/semcom.yaml"
+    params:
         label_fractions=CONFIG.grid.label_fractions,
         batch_sizes={
             method: (CONFIG.pretrain_settings(method).batch_size, CONFIG.finetune_settings(method).batch_size)
             for method in CONFIG.grid.methods
         },
     message:
-        "Split the scenes"
+        "Check that every run of the grid has scenes"
     script:
-        "../scripts/split.py"
+        "../scripts/check_grid.py"

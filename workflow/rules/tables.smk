@@ -60,7 +60,7 @@ rule pretraining_tables:
     params:
         jobs={method: jobs.pretrain_job(CONFIG, method).model_dump() for method in pretrained_methods()},
         channel=CONFIG.channel.model_dump(),
-        bits_per_value=CONFIG.tables.bits_per_value,
+        bits_per_value=CONFIG.ledger.bits_per_value,
     message:
         "Tables of stage I of {RESULTS}"
     script:

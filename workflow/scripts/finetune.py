@@ -22,5 +22,7 @@ with reported_to(snakemake.log[0]):
     result = finetune(job, scenes, seed, Path(encoders) if encoders else None, checkpoint)
     write_csv(result.rounds, Path(snakemake.output.rounds))
     write_csv(result.ledger, Path(snakemake.output.ledger))
-    provenance.write(Path(snakemake.output.provenance), stage="finetune", status=result.status)
+    provenance.write(
+        Path(snakemake.output.provenance), earlier_s=checkpoint.earlier_s, stage="finetune", status=result.status
+    )
     checkpoint.remove()

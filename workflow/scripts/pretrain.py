@@ -22,5 +22,7 @@ with reported_to(snakemake.log[0]):
     result = pretrain(job, scenes, seed, checkpoint)
     write_csv(result.steps, Path(snakemake.output.steps))
     save_encoders(result.encoders, Path(snakemake.output.encoders), result.status)
-    provenance.write(Path(snakemake.output.provenance), stage="pretrain", status=result.status)
+    provenance.write(
+        Path(snakemake.output.provenance), earlier_s=checkpoint.earlier_s, stage="pretrain", status=result.status
+    )
     checkpoint.remove()

@@ -1,7 +1,7 @@
 """What NYU Depth V2's two files look like: keys, scene types, the ten classes, the published counts.
 
 `nyu_depth_v2_labeled.mat` is MATLAB v7.3, hence HDF5 with MATLAB's axes reversed; `splits.mat` is
-MATLAB 5.0. The reader (`nyud2.py`) and the writer of the built-in data set (`rooms.py`) share this file,
+MATLAB 5.0. The reader (`readers/nyud2.py`) and the writer of the built-in data set (`nyud2_writer.py`) share this file,
 so that what is rendered and what is downloaded cannot drift apart.
 
 Source: N. Silberman, D. Hoiem, P. Kohli, R. Fergus, "Indoor Segmentation and Support Inference from RGBD

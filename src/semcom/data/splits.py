@@ -70,7 +70,7 @@ def split_table(scenes: pd.DataFrame, *, validation_fraction: float, seed: int) 
     for position, name in enumerate(sorted(table["class"].unique())):
         own = (room_class == name).to_numpy()
         candidates = sizes.index[own & ~shared_with_test].to_numpy(dtype=object)
-        candidates = np.random.default_rng([seed, position]).permutation(candidates)
+        candidates = np.random.default_rng([seed, position]).permutation(candidates.copy())  # pandas gives it read-only
         picked = _nearest_subset(
             sizes[candidates].tolist(),
             validation_fraction * int(sizes[own].sum()),
