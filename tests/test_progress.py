@@ -13,7 +13,10 @@ from semcom.progress import Progress, duration, logger, reported_to
     ("error", "says"),
     [
         (InputError("data.labeled_mat: no such file; correct the path"), "error: data.labeled_mat: no such file"),
-        (OSError(errno.ENOSPC, "No space left on device", "steps.csv"), "error: the disk is full (steps.csv); make room"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "steps.csv"),
+            "error: the disk is full (steps.csv); make room",
+        ),
     ],
 )
 def test_a_job_that_cannot_go_on_ends_with_one_line(error, says, tmp_path, capsys):
@@ -52,7 +55,13 @@ def test_progress_is_plain_lines_and_the_last_step_always_gets_one(tmp_path):
 
 
 def test_durations_read_as_a_person_says_them():
-    assert [duration(s) for s in (0.2, 59, 61, 3599, 3661)] == ["0 s", "59 s", "1 min 01 s", "59 min 59 s", "1 h 01 min"]
+    assert [duration(s) for s in (0.2, 59, 61, 3599, 3661)] == [
+        "0 s",
+        "59 s",
+        "1 min 01 s",
+        "59 min 59 s",
+        "1 h 01 min",
+    ]
 
 
 def teardown_module():

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import scipy.io
 
-from semcom.data import depth_camera
+from semcom.data.rendering import depth_camera
 from semcom.data.nyud2_layout import CLASS_OF_SCENE_TYPE, CLASSES, PUBLISHED_COUNTS
 from semcom.data.nyud2_writer import Scene, write_labeled_mat
-from semcom.data.raycast import BOX, CYLINDER, ELLIPSOID, Camera, Light, Solid, Surface, World, render
-from semcom.data.room_types import OTHERS_PUBLISHED, PLANS
+from semcom.data.rendering.raycast import BOX, CYLINDER, ELLIPSOID, Camera, Light, Solid, Surface, World, render
+from semcom.data.rendering.room_types import OTHERS_PUBLISHED, PLANS
 from semcom.data.rooms import Room, counts, render_room, rooms, write_rooms
-from semcom.data.textures import Material
+from semcom.data.rendering.textures import Material
 from semcom.errors import InputError
 
 GREY = Material("plain", (0.5, 0.5, 0.5))

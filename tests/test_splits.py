@@ -164,3 +164,15 @@ def test_check_split():
     table.loc[len(table)] = ("c", "test")
     with pytest.raises(InputError, match="^class c: no training scene is left"):
         check_split(table, [1], {})
+
+
+def test_a_class_whose_rooms_all_occur_in_test_stays_in_training():
+    scenes = pd.DataFrame(
+        {
+            "class": ["a"] * 4 + ["b"] * 4,
+            "room": ["a1", "a1", "a2", "a2", "b1", "b1", "b2", "b2"],
+            "split": ["train", "test", "train", "test", "train", "train", "train", "test"],
+        }
+    )
+    table = split_table(scenes, validation_fraction=0.5, seed=0)
+    assert (table.loc[table["class"] == "a", "split"] == scenes.loc[scenes["class"] == "a", "split"]).all()

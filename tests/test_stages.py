@@ -12,6 +12,7 @@ from semcom import training
 from semcom.config import load_config
 from semcom.correlation import correlation
 from semcom.data.scenes import Modality, Scenes
+from semcom.errors import InputError
 from semcom.encoders import load_encoders, make_encoders, save_encoders
 from semcom.finetune import System, evaluate, finetune, labelled_scenes
 from semcom.jobs import FinetuneJob, PretrainJob, finetune_job, pretrain_job
@@ -222,7 +223,7 @@ def test_evaluation_encodes_each_scene_once_whatever_the_draws():
     assert sum(seen) == len(scenes.indices["test"])
 
 
-def test_more_draws_estimate_the_same_accuracy():
+def test_more_draws_estimate_the_same_loss():
     scenes = made_scenes()
     one = stage_two(snr_db=0)
     system = System(one, scenes, 0)
@@ -283,7 +284,7 @@ def test_a_projector_is_an_mlp_and_nothing_is_the_identity():
 def test_a_gpu_that_is_not_there_is_named():
     if torch.cuda.is_available():
         pytest.skip("there is one")
-    with pytest.raises(Exception, match="compute.device: 'cuda' cannot be used"):
+    with pytest.raises(InputError, match="compute.device: 'cuda' cannot be used"):
         training.set_up(CONFIG.compute.model_copy(update={"device": "cuda"}))
 
 

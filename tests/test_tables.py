@@ -9,9 +9,7 @@ from semcom.config import TableSettings
 from semcom.errors import InputError
 
 METHODS = ["supervised", "simclr", "proposed"]
-SETTINGS = TableSettings(
-    last_evaluations=2, smooth_evaluations=1, hold_evaluations=2, targets=[0.5, 1.0]
-)
+SETTINGS = TableSettings(last_evaluations=2, smooth_evaluations=1, hold_evaluations=2, targets=[0.5, 1.0])
 
 
 def run(method, seed, accuracy, *, snr_db=10, label_fraction=1.0, status="ok", split="test"):

@@ -116,7 +116,7 @@ def test_one_figure_needs_only_what_it_shows(checkout):
         ("figures.py", {"accuracy_figure": 2}, {"pretrain", "finetune", "ingest"}),
         ("progress.py", {}, {"pretrain", "finetune", "ingest", "accuracy_figure"}),
         ("config.py", {}, {"pretrain", "finetune", "ingest", "accuracy_figure"}),
-        ("data/raycast.py", {"render_rooms": 1}, set()),
+        ("data/rendering/raycast.py", {"render_rooms": 1}, set()),
     ],
 )
 def test_a_changed_source_runs_its_own_stage_again(finished_copy, changed, runs, rests):
@@ -132,6 +132,8 @@ def test_a_changed_source_runs_its_own_stage_again(finished_copy, changed, runs,
     [
         ({"tables": {"targets": [0.5]}}, {"tables": 1}, {"pretrain", "finetune", "accuracy_figure"}),
         ({"channel": {"convention": "packed"}}, {"finetune": 8}, {"pretrain", "ingest"}),
+        ({"grid": {"label_fractions": [1.0, 0.5, 0.8]}}, {"finetune": 4, "check_grid": 1}, {"pretrain", "split"}),
+        ({"grid": {"methods": ["proposed", "supervised"]}}, {"tables": 1}, {"pretrain", "finetune", "split"}),
         ({"pretrain": {"momentum": 0.8}}, {"pretrain": 3}, {"ingest", "render_rooms"}),
         ({"grid": {"seeds": [0, 1]}}, {"pretrain": 3, "finetune": 8}, {"ingest", "render_rooms"}),
     ],
@@ -144,11 +146,26 @@ def test_a_changed_setting_runs_its_own_stage_again(finished_copy, changes, runs
     assert not rests & jobs.keys()
 
 
+def test_an_added_method_runs_alone(finished_copy):
+    losses = finished_copy / "src/semcom/losses"
+    (losses / "mine.py").write_text((losses / "barlow_twins.py").read_text())
+    current = yaml.safe_load((finished_copy / "config/test.yaml").read_text())
+    methods = current["methods"] | {"mine": {"loss": "mine", "options": {"lambda_": 0.01, "centre": False}}}
+    grid = current["grid"] | {"methods": [*current["grid"]["methods"], "mine"]}
+    jobs = dry_run(finished_copy, "all", *with_config(finished_copy, methods=methods, grid=grid))
+    assert jobs["pretrain"] == 1 and jobs["finetune"] == 2 and "split" not in jobs
+
+
+def test_one_cell_has_one_path(checkout):
+    done = run_snakemake(checkout, "-n", CELL.replace("labels0.5", "labels0.50") + "/rounds.csv", *TEST)
+    assert done.returncode != 0 and "label_fraction '0.50' in a path is spelled '0.5'" in done.stdout
+
+
 def test_a_checkout_that_moves_runs_nothing_again(finished, tmp_path):
     moved = shutil.copytree(finished, tmp_path / "elsewhere", symlinks=True)
     for source in (moved / "src").rglob("*.py"):
         source.touch()  # as a git checkout does
-    assert "pretrain" not in dry_run(moved, "all", *TEST)
+    assert dry_run(moved, "all", *TEST) == {}
 
 
 def test_the_paper_in_full_is_80_runs(checkout):

@@ -1,6 +1,14 @@
 """Multi-modal self-supervised semantic communication, arXiv 2503.13940, rebuilt as a pipeline.
 
-Data flows one way, and nothing imports what stands to its right:
+Each line imports from itself and from those above it, never from below; a test holds it so.
 
-    data -> augment -> encoders -> channels -> decoder -> losses -> pretrain, finetune -> tables -> figures
+    errors, plugins, progress, sources         said and found by all
+    settings, correlation, losses              what may be set; eqs. (7) to (14), (18), (19)
+    config, jobs                               the configuration, and what a run is given of it
+    rng, data                                  random streams; files to scenes
+    augment, channel, channels                 views; eq. (2)
+    encoders, decoder, overhead                eqs. (1), (4); the ledger
+    checkpoint, training, provenance           what both stages share
+    pretrain, finetune                         stages I and II
+    tables, style, figures                     what a reader sees
 """

@@ -46,12 +46,12 @@ class Progress:
 
     Args:
         label: what is running, e.g. "pretrain proposed seed 0".
-        total: steps in all.
+        total: steps in all; None where only `of` will know.
         unit: name of a step.
         every_seconds: least time between two lines; the last step always gets one.
     """
 
-    def __init__(self, label: str, total: int, unit: str, *, start: float = 0, every_seconds: float = 10):
+    def __init__(self, label: str, total: int | None, unit: str, *, start: float = 0, every_seconds: float = 10):
         self.label, self.total, self.unit, self.every_seconds = label, total, unit, every_seconds
         self.start = start
         self.began = self.last = time.monotonic()
@@ -65,6 +65,11 @@ class Progress:
         left = (now - self.began) / max(1e-9, done - self.start) * (self.total - done)
         values = "".join(f", {name.replace('_', ' ')} {value:.4g}" for name, value in readings.items())
         logger.info("%s: %s %d/%d%s, %s left", self.label, self.unit, done, self.total, values, duration(left))
+
+    def of(self, done: int, total: int) -> None:
+        """Report that `done` of `total` steps are done, for callers that learn the total on the way."""
+        self.total = total
+        self(done)
 
 
 def duration(seconds: float) -> str:

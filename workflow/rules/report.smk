@@ -69,7 +69,7 @@ for table, (category, title, caption) in TABLE_PAGES.items():
         message:
             "Write {output}"
         script:
-            "../report/table_page.py"
+            "../scripts/table_page.py"
 
 
 rule html_report:

@@ -6,13 +6,6 @@ from semcom.data.scenes import ingest
 from semcom.progress import Progress, logger, reported_to
 
 with reported_to(snakemake.log[0]):
-    progress = None
-
-    def report(done: int, total: int) -> None:
-        global progress
-        progress = progress or Progress("ingest", total, "scene")
-        progress(done)
-
     counts = ingest(
         snakemake.params.reader,
         Path(snakemake.input.labeled_mat),
@@ -20,6 +13,6 @@ with reported_to(snakemake.log[0]):
         Path(snakemake.output.scenes),
         size=snakemake.params.size,
         counts_csv=Path(snakemake.output.counts),
-        progress=report,
+        progress=Progress("ingest", None, "scene").of,
     )
     logger.info("scenes per class\n%s", counts.to_string(index=False))

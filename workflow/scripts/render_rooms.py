@@ -7,10 +7,9 @@ from semcom.progress import Progress, reported_to
 
 with reported_to(snakemake.log[0]):
     rooms = snakemake.params.rooms
-    progress = Progress("render rooms", rooms["train_scenes"] + rooms["test_scenes"], "scene")
     write_rooms(
         Path(snakemake.output.labeled_mat),
         Path(snakemake.output.splits_mat),
         **rooms,
-        progress=lambda done, total: progress(done),
+        progress=Progress("render rooms", None, "scene").of,
     )

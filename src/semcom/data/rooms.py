@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from semcom.data import depth_camera
-from semcom.data.floor_plan import Plan
+from semcom.data.rendering import depth_camera
+from semcom.data.rendering.floor_plan import Plan
 from semcom.data.nyud2_layout import CLASSES, PUBLISHED_COUNTS
 from semcom.data.nyud2_writer import Scene, write_labeled_mat, write_splits_mat
-from semcom.data.raycast import Camera, Light, World, look, render
-from semcom.data.room_types import OTHERS_PUBLISHED, PLANS
+from semcom.data.rendering.raycast import Camera, Light, World, look, render
+from semcom.data.rendering.room_types import OTHERS_PUBLISHED, PLANS
 from semcom.errors import InputError
 
 PARTS = ("train", "test")

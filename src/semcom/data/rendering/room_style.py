@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from semcom.data.textures import Material
+from semcom.data.rendering.textures import Material
 
 Colour = tuple[float, float, float]
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from semcom.data import furniture as f
-from semcom.data.furniture import Piece
-from semcom.data.raycast import Solid
-from semcom.data.room_style import HOMELY, Style, Taste, hsv
-from semcom.data.textures import Material
+from semcom.data.rendering import furniture as f
+from semcom.data.rendering.furniture import Piece
+from semcom.data.rendering.raycast import Solid
+from semcom.data.rendering.room_style import HOMELY, Style, Taste, hsv
+from semcom.data.rendering.textures import Material
 
 WALL_YAW = (0.0, np.pi / 2, np.pi, 3 * np.pi / 2)
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from semcom.data.raycast import BOX, CYLINDER, ELLIPSOID, Solid
-from semcom.data.room_style import Style, hsv
-from semcom.data.textures import Material
+from semcom.data.rendering.raycast import BOX, CYLINDER, ELLIPSOID, Solid
+from semcom.data.rendering.room_style import Style, hsv
+from semcom.data.rendering.textures import Material
 
 
 class Piece:

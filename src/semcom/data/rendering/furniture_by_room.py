@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from semcom.data.furniture import Piece, chair, display, legs, table, table_lamp, trinket
-from semcom.data.room_style import Style, hsv
-from semcom.data.textures import Material
+from semcom.data.rendering.furniture import Piece, chair, display, legs, table, table_lamp, trinket
+from semcom.data.rendering.room_style import Style, hsv
+from semcom.data.rendering.textures import Material
 
 # ---- bedroom
 

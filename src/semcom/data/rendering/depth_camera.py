@@ -9,7 +9,7 @@ Sensors 12, 2012. Depths are metres along the optical axis.
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from semcom.data.raycast import Surface
+from semcom.data.rendering.raycast import Surface
 
 NEAREST, FARTHEST = 0.7, 10.0
 BASELINE = 0.075  # metres between projector and camera

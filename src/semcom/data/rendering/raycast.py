@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from semcom.data.textures import Material, MaterialTable
+from semcom.data.rendering.textures import Material, MaterialTable
 
 BOX, CYLINDER, ELLIPSOID = 0, 1, 2
 

@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from semcom.data import furniture as f
-from semcom.data import furniture_by_room as by_room
-from semcom.data.floor_plan import WALL_YAW, Plan
-from semcom.data.furniture import Piece
-from semcom.data.room_style import COOKING, WET, WORK
-from semcom.data.textures import Material
+from semcom.data.rendering import furniture as f
+from semcom.data.rendering import furniture_by_room as by_room
+from semcom.data.rendering.floor_plan import WALL_YAW, Plan
+from semcom.data.rendering.furniture import Piece
+from semcom.data.rendering.room_style import COOKING, WET, WORK
+from semcom.data.rendering.textures import Material
 
 
 def bedroom(rng: np.random.Generator) -> Plan:
