@@ -294,3 +294,8 @@ def test_scenes_are_left_as_they_were():
     finetune(stage_two(epochs=1), scenes, 0, None)
     pretrain(stage_one(epochs=1), scenes, 0)
     assert all(torch.equal(before[name], scenes.images[name]) for name in before)
+
+
+def test_a_batch_that_the_scenes_do_not_fill_is_named():
+    with pytest.raises(InputError, match="batch_size: 32 exceeds the 20 scenes"):
+        finetune(stage_two(), made_scenes(train=20), 0, None)

@@ -108,7 +108,7 @@ def finetune(
     )
     indices = labelled_scenes(scenes, job.label_fraction, seed)
     per_epoch = training.steps_per_epoch(len(indices), schedule.batch_size)
-    total = per_epoch * schedule.epochs
+    total = training.total_steps(len(indices), schedule)
     features = job.encoder.features
     costs = {
         m: exchange(schedule.batch_size, features, link.channel_uses(features), job.bits_per_value)

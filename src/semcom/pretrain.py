@@ -56,7 +56,7 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, checkpoint: Checkpoint
     optimizer = training.sgd([(network.parameters(), schedule.learning_rate)], schedule)
     indices = scenes.indices["train"]
     per_epoch = training.steps_per_epoch(len(indices), schedule.batch_size)
-    total = per_epoch * schedule.epochs
+    total = training.total_steps(len(indices), schedule)
     rows, status, start = [], training.OK, 0
     saved = checkpoint.load() if checkpoint else None
     if saved:

@@ -59,6 +59,19 @@ def steps_per_epoch(scenes: int, batch_size: int) -> int:
     return scenes // batch_size
 
 
+def total_steps(scenes: int, schedule: ScheduleSettings) -> int:
+    """Optimiser steps of a whole schedule.
+
+    Raises:
+        InputError: the scenes do not fill one batch.
+    """
+    if scenes < schedule.batch_size:
+        raise InputError(
+            f"batch_size: {schedule.batch_size} exceeds the {scenes} scenes it is drawn from; lower it in the config"
+        )
+    return steps_per_epoch(scenes, schedule.batch_size) * schedule.epochs
+
+
 def epoch_batches(indices: Tensor, batch_size: int, seed: int, stage: str, epoch: int) -> list[Tensor]:
     """The batches of one epoch: `indices` shuffled by (seed, stage, epoch), cut into whole batches."""
     order = torch.randperm(len(indices), generator=stream(seed, stage, "order", epoch))

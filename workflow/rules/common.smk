@@ -42,7 +42,6 @@ LABEL_FRACTIONS = {
 }
 SHOWN = [name for name, fraction in LABEL_FRACTIONS.items() if fraction is not None]
 DOWNLOADS = "results/downloads"
-GRID_CHECKED = f"{RESULTS}/data/grid_checked.txt"
 RENDERED = {"labeled_mat": f"{RESULTS}/data/rooms_labeled.mat", "splits_mat": f"{RESULTS}/data/rooms_splits.mat"}
 
 

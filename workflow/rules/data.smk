@@ -85,27 +85,3 @@ rule split:
         "Split the scenes"
     script:
         "../scripts/split.py"
-
-
-rule check_grid:
-    """Whether every run of the grid has scenes to train on; runs wait for it, but do not change with it."""
-    input:
-        splits=f"{RESULTS}/data/splits.csv",
-        code=sources("semcom.data.splits"),
-    output:
-        GRID_CHECKED,
-    log:
-        f"{RESULTS}/logs/check_grid.log",
-    localrule: True
-    conda:
-        "../../envs/semcom.yaml"
-    params:
-        label_fractions=CONFIG.grid.label_fractions,
-        batch_sizes={
-            method: (CONFIG.pretrain_settings(method).batch_size, CONFIG.finetune_settings(method).batch_size)
-            for method in CONFIG.grid.methods
-        },
-    message:
-        "Check that every run of the grid has scenes"
-    script:
-        "../scripts/check_grid.py"

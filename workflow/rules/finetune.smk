@@ -6,7 +6,6 @@ rule finetune:
     input:
         scenes=f"{RESULTS}/data/scenes.h5",
         splits=f"{RESULTS}/data/splits.csv",
-        checked=ancient(GRID_CHECKED),
         weights=list(CONFIG.encoder.weights.values()),
         encoders=pretrained_encoders,
         code=sources("semcom.finetune", f"semcom.channels.{CONFIG.channel.model}"),

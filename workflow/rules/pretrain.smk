@@ -6,7 +6,6 @@ rule pretrain:
     input:
         scenes=f"{RESULTS}/data/scenes.h5",
         splits=f"{RESULTS}/data/splits.csv",
-        checked=ancient(GRID_CHECKED),
         weights=list(CONFIG.encoder.weights.values()),
         code=pretrain_code,
     output:

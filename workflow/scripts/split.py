@@ -1,7 +1,8 @@
-"""Glue: official split and validation rooms."""
+"""Glue: official split and validation rooms, and a look ahead at the grid."""
 
+from semcom.config import parse_config
 from semcom.data.scenes import scene_table
-from semcom.data.splits import split_table
+from semcom.data.splits import check_split, split_table
 from semcom.progress import reported_to
 
 with reported_to(snakemake.log[0]):
@@ -10,4 +11,11 @@ with reported_to(snakemake.log[0]):
         validation_fraction=snakemake.params.validation_fraction,
         seed=snakemake.params.validation_seed,
     )
+    # The grid is read from the configuration, not from the parameters: another grid leaves the split as it is.
+    config = parse_config(snakemake.config)
+    batch_sizes = {
+        method: (config.pretrain_settings(method).batch_size, config.finetune_settings(method).batch_size)
+        for method in config.grid.methods
+    }
+    check_split(table, config.grid.label_fractions, batch_sizes)
     table.to_csv(snakemake.output[0], index=False)
