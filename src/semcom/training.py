@@ -47,6 +47,7 @@ def encoder_arithmetic(compute: ComputeSettings, device: torch.device) -> Abstra
 
 
 def memory_format(compute: ComputeSettings) -> torch.memory_format:
+    """How networks lay out their images in memory."""
     return torch.channels_last if compute.channels_last else torch.contiguous_format
 
 
@@ -102,6 +103,7 @@ def sgd(groups: list[tuple[Iterable[nn.Parameter], float]], schedule: ScheduleSe
 
 
 def set_learning_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Set each group to `factor` times its own peak."""
     for group in optimizer.param_groups:
         group["lr"] = group["peak_lr"] * factor
 
