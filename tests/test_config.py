@@ -144,6 +144,73 @@ def test_overrides_of_a_method_reach_only_that_method(raw):
     assert pretrain_job(config, "proposed").schedule.learning_rate == raw["pretrain"]["learning_rate"]
 
 
+@pytest.mark.parametrize(
+    ("section", "change", "reaches"),
+    [
+        ("encoder", {"features": 64}, lambda job: job.encoder.features == 64),
+        ("augmentation", {"pretrain": {"flip": 0.25}}, lambda job: job.views.flip == 0.25 and job.views.hue == 0.1),
+        ("augmentation", {"crop_size": 96}, lambda job: job.crop_size == 96),
+    ],
+)
+def test_a_method_overrides_single_keys_of_other_sections(raw, section, change, reaches):
+    raw["methods"]["simclr"][section] = change
+    config = parse_config(raw)
+    assert reaches(pretrain_job(config, "simclr")) and not reaches(pretrain_job(config, "barlow_twins"))
+
+
+def test_a_method_overrides_the_decoder(raw):
+    raw["methods"]["simclr"]["decoder"] = {"dropout": 0.5}
+    config = parse_config(raw)
+    assert finetune_job(config, "simclr", 10, 1.0).decoder.dropout == 0.5
+    assert finetune_job(config, "supervised", 10, 1.0).decoder.dropout == raw["decoder"]["dropout"]
+
+
+def test_a_method_like_another_says_only_what_differs(raw):
+    raw["methods"]["a"] = {"like": "proposed", "options": {"centre": True}, "pretrain": {"learning_rate": 0.5}}
+    raw["methods"]["b"] = {"like": "a", "options": {"cross_weight": 0.25}}
+    config = parse_config(raw)
+    proposed, b = pretrain_job(config, "proposed"), pretrain_job(config, "b")
+    assert b.options == proposed.options | {"centre": True, "cross_weight": 0.25}
+    assert b.schedule == proposed.schedule.model_copy(update={"learning_rate": 0.5})
+    assert parse_config(config.model_dump()) == config  # the recorded configuration is the same one
+
+
+def test_a_method_like_another_with_a_loss_of_its_own_leaves_the_options_behind(raw):
+    raw["methods"]["a"] = {"like": "proposed", "loss": "simclr", "options": {"temperature": 0.1}}
+    assert pretrain_job(parse_config(raw), "a").options == {"temperature": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("entries", "says"),
+    [
+        ({"a": {"like": "propsed"}}, "methods.a.like: no method 'propsed'; did you mean 'proposed'"),
+        ({"a": {"like": "b"}, "b": {"like": "a"}}, "is itself like"),
+        ({"a": {"like": "simclr", "pretrained_by": "nobody"}}, "methods.a.pretrained_by: no method 'nobody'"),
+        ({"a": {"like": "simclr", "pretrained_by": "supervised"}}, "'supervised' has no stage I of its own"),
+        (
+            {"a": {"like": "simclr", "pretrained_by": "simclr", "encoder": {"features": 64}}},
+            "encoders of 'simclr' have other settings",
+        ),
+        ({"a": {"like": "simclr", "encoder": {"wdth": 8}}}, "methods.a.encoder.wdth: unknown key"),
+        (
+            {"a": {"like": "simclr", "augmentation": {"crop_size": 999}}},
+            "methods.a.augmentation.crop_size: 999 exceeds",
+        ),
+    ],
+)
+def test_what_a_method_takes_from_another_is_checked(raw, entries, says):
+    raw["methods"] |= entries
+    with pytest.raises(InputError) as error:
+        parse_config(raw)
+    assert says in str(error.value) and "\n" not in str(error.value)
+
+
+def test_stage_one_is_a_method_s_own_unless_it_names_another(raw):
+    raw["methods"]["late"] = {"like": "simclr", "pretrained_by": "simclr", "finetune": {"epochs": 7}}
+    config = parse_config(raw)
+    assert [config.stage_one(m) for m in ("late", "simclr", "supervised")] == ["simclr", "simclr", None]
+
+
 def test_the_schema_file_is_in_step():
     assert (ROOT / "workflow/schemas/config.schema.yaml").read_text() == schema(), (
         "run: python -m semcom.config_reference schema > workflow/schemas/config.schema.yaml"

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from semcom.config import EncoderSettings
 from semcom.encoders import SemanticEncoder, load_backbone, load_encoders, make_encoders, save_encoders
 from semcom.errors import InputError
+from semcom.sections import EncoderSettings
 
 torch.set_num_threads(1)
 

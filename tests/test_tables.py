@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from semcom import tables
-from semcom.config import TableSettings
+from semcom.sections import TableSettings
 from semcom.errors import InputError
 
 METHODS = ["supervised", "simclr", "proposed"]

@@ -3,8 +3,8 @@
 Each line imports from itself and from those above it, never from below; a test holds it so.
 
     errors, plugins, progress, sources         said and found by all
-    settings, correlation, losses              what may be set; eqs. (7) to (14), (18), (19)
-    config, jobs                               the configuration, and what a run is given of it
+    settings, sections, correlation, losses    what may be set; eqs. (7) to (14), (18), (19)
+    config, jobs, paths                        the configuration, what a run is given of it, and where it lies
     rng, data                                  random streams; files to scenes
     augment, channel, channels                 views; eq. (2)
     encoders, decoder, overhead                eqs. (1), (4); the ledger

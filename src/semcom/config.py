@@ -1,248 +1,38 @@
-"""The typed configuration: one model a section, checked as a whole before the workflow builds its graph.
+"""The typed configuration, checked as a whole before the workflow builds its graph.
 
-The models are the one source of keys, types and bounds; `config_reference.py` writes the JSON schema and the README's
-table of choices from them. Values live in `config/*.yaml` alone.
+The models of `sections.py` are the one source of keys, types and bounds; `config_reference.py` writes the JSON schema
+and the README's table of choices from them. Values live in `config/*.yaml` alone.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Self
 
 import yaml
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import model_validator
 
 from semcom import plugins
 from semcom.errors import InputError
-from semcom.settings import Settings, from_paper, ours, silent, validated
-
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-Positive = Annotated[int, Field(gt=0)]
-Fraction = Annotated[float, Field(gt=0, le=1)]
-Span = Annotated[list[float], Field(min_length=2, max_length=2)]
-LOSS_OFFERS = ("Options", "terms", "views_exchanged")  # see semcom.losses
-WHY_CLIP = (
-    "stage I: features start small and the losses' gradient grows as 1/abs(z), so that unclipped first steps inflate the "
-    "weights a hundredfold and nothing moves them again; stage II: none"
+from semcom.sections import (
+    AugmentationSettings,
+    ChannelSettings,
+    ComputeSettings,
+    DataSettings,
+    DecoderSettings,
+    EncoderSettings,
+    FigureSettings,
+    FinetuneSettings,
+    GridSettings,
+    LedgerSettings,
+    MethodSettings,
+    Name,
+    PretrainSettings,
+    TableSettings,
 )
+from semcom.settings import Settings, from_paper, ours, validated
+
+LOSS_OFFERS = ("Options", "terms", "views_exchanged")  # see semcom.losses
 BASELINE = "supervised"  # the method that ratios in the tables refer to
-
-
-class RoomsSettings(Settings):
-    train_scenes: int = ours("rendered training scenes", ge=40)
-    test_scenes: int = ours("rendered test scenes", ge=40)
-    width: int = ours("image width in pixels", ge=16)
-    height: int = ours("image height in pixels", ge=16)
-    seed: int = ours("seed of the rendered rooms", ge=0)
-
-
-class RemoteFile(Settings):
-    urls: list[str] = ours("addresses, tried in turn", min_length=1)
-    sha256: str = ours("checksum of the file", pattern=r"^[0-9a-f]{64}$")
-    bytes: int = ours("size of the file", gt=0)
-
-
-class DownloadSettings(Settings):
-    labeled_mat: RemoteFile
-    splits_mat: RemoteFile
-
-
-class DataSettings(Settings):
-    reader: str = from_paper("data set: the name of a module in src/semcom/data/readers", "Sec. IV-A")
-    labeled_mat: str | None = ours("your own nyu_depth_v2_labeled.mat; null downloads (or renders) it")
-    splits_mat: str | None = ours("your own splits.mat; null downloads (or renders) it")
-    download: DownloadSettings | None = ours("where to download both files from")
-    image_size: int = from_paper("side in pixels that every scene is resized to", "Sec. IV-A", ge=8)
-    validation_fraction: float = silent(
-        "share of the official training scenes held out, by whole rooms", "0: the paper's runs train on all 795",
-        ge=0, lt=1,
-    )  # fmt: skip
-    validation_seed: int = ours("seed of the validation cut", ge=0)
-    rooms: RoomsSettings | None = ours("size of the built-in data set, rendered where reader is rooms")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.rooms is not None and self.reader != "rooms":
-            raise ValueError(f"rooms: gives a size, but reader is '{self.reader}'; set reader: rooms, or rooms: null")
-        if self.reader == "rooms" and self.rooms is None and self.labeled_mat is None:
-            raise ValueError("reader is rooms, but rooms: is null; give its size")
-        if (self.labeled_mat is None) != (self.splits_mat is None):
-            raise ValueError("labeled_mat, splits_mat: the two belong together; give both, or null for both")
-        if self.labeled_mat is None and self.download is None and self.rooms is None:
-            raise ValueError("no source of scenes; give labeled_mat and splits_mat, or download, or rooms")
-        return self
-
-
-class EncoderSettings(Settings):
-    features: int = silent("K: features a device sends per scene", "256 per modality, half of ResNet-18's 512", ge=2)
-    width: int = from_paper("channels of ResNet-18's first stage; the standard network has 64", "Sec. IV-A", ge=4)
-    stem: Literal["imagenet", "small"] = from_paper(
-        "imagenet: 7x7 stride 2 and max-pool; small: 3x3 stride 1, for images of 32 px", "Sec. IV-A"
-    )
-    weights: dict[str, str] = silent(
-        "local ResNet-18 state dict per modality to start from", "none: Algorithm 1 starts from random weights"
-    )
-
-
-class ViewSettings(Settings):
-    crop_scale: Span = silent(
-        "area of the crop as a share of the scene, drawn uniformly",
-        "stage I: milder than SimCLR's 0.08 to 1, for 795 scenes; stage II: the paper's 224 of 256",
-    )
-    crop_ratio: Span = silent(
-        "aspect ratio of the crop, drawn log-uniformly", "stage I: SimCLR's 3/4 to 4/3; stage II: square"
-    )
-    flip: float = silent("probability of a horizontal flip", "the protocol of reference [15]", ge=0, le=1)
-    brightness: float = silent(
-        "RGB brightness factor drawn from 1 +- this", "stage I: mild jitter; stage II: none is mentioned", ge=0, lt=1
-    )
-    contrast: float = silent(
-        "RGB contrast factor drawn from 1 +- this", "stage I: mild jitter; stage II: none is mentioned", ge=0, lt=1
-    )
-    saturation: float = silent(
-        "RGB saturation factor drawn from 1 +- this", "stage I: mild jitter; stage II: none is mentioned", ge=0, lt=1
-    )
-    hue: float = silent(
-        "RGB hue rotation drawn from +- this share of a turn",
-        "stage I: mild jitter; stage II: none is mentioned",
-        ge=0,
-        le=0.5,
-    )
-    grayscale: float = silent(
-        "probability of dropping colour", "stage I: as in SimCLR; stage II: none is mentioned", ge=0, le=1
-    )
-    depth_gain: float = silent(
-        "metric depth scaled by a factor from 1 +- this",
-        "stage I: for the scale error of a sensor; stage II: none",
-        ge=0,
-        lt=1,
-    )
-    blur: float = silent(
-        "probability of a Gaussian blur", "stage I: as in SimCLR; stage II: none is mentioned", ge=0, le=1
-    )
-    blur_sigma: Span = silent("standard deviation of the blur in pixels of the view", "SimCLR's 0.1 to 2 at 224 px")
-    aligned: bool = silent("the same crop and flip for all modalities of a scene", "a scene's pixels stay registered")
-
-    @field_validator("crop_scale", "crop_ratio", "blur_sigma")
-    @classmethod
-    def _ascending(cls, span: list[float]) -> list[float]:
-        if not 0 < span[0] <= span[1]:
-            raise ValueError(f"must be two positive numbers in ascending order, got {span}")
-        return span
-
-
-class AugmentationSettings(Settings):
-    crop_size: int = from_paper("side in pixels of what an encoder sees", "Sec. IV-A", ge=8)
-    evaluation_crop_scale: float = silent(
-        "area of the centre crop that evaluation takes, as a share of the scene",
-        "the training crops' scale",
-        gt=0,
-        le=1,
-    )
-    pretrain: ViewSettings = ours("views of stage I")
-    finetune: ViewSettings = ours("views of stage II")
-
-
-class ScheduleSettings(Settings):
-    epochs: int = from_paper("passes over the stage's training scenes", "Sec. IV-A: 500", gt=0)
-    batch_size: int = from_paper("B; a last partial batch is dropped", "Sec. IV-A: 64", ge=2)
-    momentum: float = silent("SGD momentum", "the usual 0.9", ge=0, lt=1)
-    weight_decay: float = silent("L2 penalty of SGD, named but not printed", "lightly's 5e-4 for ResNet-18", ge=0)
-    warmup_epochs: float = silent("linear warm-up of the learning rate", "short, against early divergence", ge=0)
-    decay: Literal["cosine", "constant"] = silent("learning rate schedule, named but not printed", "cosine to 0")
-    clip_gradient_norm: float | None = silent("clip the gradient's norm to this", WHY_CLIP, gt=0)
-    diverged_gradient_norm: float = silent(
-        "a gradient norm beyond this ends the run as diverged",
-        "a thousand times the largest of a run that went on",
-        gt=0,
-    )
-
-    @model_validator(mode="after")
-    def _warm_up_fits(self) -> Self:
-        if self.warmup_epochs >= self.epochs:
-            raise ValueError(f"warmup_epochs ({self.warmup_epochs}) must be below epochs ({self.epochs})")
-        return self
-
-
-class PretrainSettings(ScheduleSettings):
-    learning_rate: float = silent("peak learning rate of stage I", "a first guess, not yet chosen by validation", gt=0)
-
-
-class FinetuneSettings(ScheduleSettings):
-    encoder_learning_rate: float = silent(
-        "peak learning rate of the encoders", "a first guess, not yet chosen by validation", gt=0
-    )
-    decoder_learning_rate: float = silent(
-        "peak learning rate of the decoder", "a first guess, not yet chosen by validation", gt=0
-    )
-    evaluate_every_rounds: int = silent("rounds between two evaluations", "about one an epoch", gt=0)
-    channel_draws: int = silent("channel realisations that an evaluation averages over", "5 bound its noise", gt=0)
-
-
-class DecoderSettings(Settings):
-    hidden: list[Positive] = silent("hidden layers of the server's MLP", "one layer: the encoders hold the depth")
-    dropout: float = silent("dropout before each layer of the MLP", "none", ge=0, lt=1)
-
-
-class ChannelSettings(Settings):
-    model: str = from_paper("fading: the name of a module in src/semcom/channels", "Sec. IV-A: AWGN")
-    convention: Literal["literal", "packed", "peak"] = from_paper(
-        "what is sent per channel use, and which power the SNR refers to; see src/semcom/channel.py", "eq. (2)"
-    )
-    equalizer: Literal["zero_forcing", "mmse"] = silent("use of the perfectly known h", "zero forcing; AWGN has h = 1")
-    snr_offset_db: dict[str, float] = silent("per-device offset to the grid's SNR", "none: all devices alike")
-
-
-class MethodSettings(Settings):
-    loss: str | None = ours("stage I loss: a module of src/semcom/losses; null trains from random weights")
-    options: dict[str, Any] = ours("the loss's own settings, checked against its Options", default={})
-    projector: list[Positive] = silent(
-        "widths of an MLP between z and the loss, thrown away after stage I", "none where the loss is on z, as C is printed; SimCLR keeps a (linear) head",
-        default=[],
-    )  # fmt: skip
-    pretrain: dict[str, Any] = ours("keys of `pretrain:` that this method overrides", default={})
-    finetune: dict[str, Any] = ours("keys of `finetune:` that this method overrides", default={})
-
-
-class GridSettings(Settings):
-    methods: list[str] = from_paper("methods to compare, in the order of the legends", "Sec. IV-A", min_length=1)
-    snr_db: list[float] = from_paper("SNR per channel use in dB, a panel each", "Fig. 4, 5: 10 and 20", min_length=1)
-    label_fractions: list[Fraction] = from_paper("labelled share of the training scenes", "Fig. 4, 5", min_length=1)
-    seeds: list[Annotated[int, Field(ge=0)]] = silent("one run each", "five, for an interval", min_length=1)
-
-    @field_validator("methods", "snr_db", "label_fractions", "seeds")
-    @classmethod
-    def _distinct(cls, values: list) -> list:
-        if len(set(values)) < len(values):
-            raise ValueError(f"lists a value twice: {values}")
-        return values
-
-
-class TableSettings(Settings):
-    last_evaluations: int = silent("k: final accuracy is the mean of the last k evaluations", "never the best", gt=0)
-    smooth_evaluations: int = silent("running mean before a target counts as reached", "evaluations are noisy", gt=0)
-    hold_evaluations: int = silent("evaluations for which a reached target must hold", "no lucky peaks", gt=0)
-    targets: list[Fraction] = silent("targets as shares of the supervised plateau", "no standard exists", min_length=1)
-
-
-class LedgerSettings(Settings):
-    bits_per_value: int = silent("bits a digital link would spend on one real value", "float32", gt=0)
-
-
-class FigureSettings(Settings):
-    figure4_label_fraction: Fraction | None = from_paper("labelled share in figure 4; null: no figure", "Fig. 4: all")
-    figure5_label_fraction: Fraction | None = from_paper("labelled share in figure 5; null: no figure", "Fig. 5: half")
-
-
-class ComputeSettings(Settings):
-    device: str = ours(
-        "auto takes a GPU where there is one; or cpu, cuda, cuda:1, mps", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$"
-    )
-    threads: int = ours("CPU threads of one training job; part of the result to the last bit", gt=0)
-    precision: Literal["float32", "bfloat16"] = silent(
-        "arithmetic of the encoders; losses stay in float32", "half to two thirds of the time of float32"
-    )
-    channels_last: bool = ours("memory format of the images; results differ in the last bits only")
-    deterministic: bool = ours("refuse operations whose result may differ between two runs")
 
 
 class Config(Settings):
@@ -282,32 +72,61 @@ class Config(Settings):
                     f"figures.{key}: {fraction} is not one of grid.label_fractions {self.grid.label_fractions}; "
                     "add it there, or set the figure to null"
                 )
-        for key in ("weights", "snr_offset_db"):
-            section = "encoder" if key == "weights" else "channel"
-            for modality in getattr(getattr(self, section), key):
-                if modality not in self.modalities:
-                    hint = plugins.did_you_mean(modality, self.modalities)
-                    raise ValueError(f"{section}.{key}: '{modality}' is not one of modalities{hint}")
-        if self.channel.convention != "literal" and self.encoder.features % 2:
-            raise ValueError(
-                f"encoder.features: {self.encoder.features} is odd, but channel.convention {self.channel.convention} "
-                "packs two features into a channel use; take an even number"
-            )
-        if self.augmentation.crop_size > self.data.image_size:
-            raise ValueError(
-                f"augmentation.crop_size: {self.augmentation.crop_size} exceeds data.image_size {self.data.image_size}, "
-                "of which it is a crop; lower it, or raise the other"
-            )
+        for modality in self.channel.snr_offset_db:
+            if modality not in self.modalities:
+                hint = plugins.did_you_mean(modality, self.modalities)
+                raise ValueError(f"channel.snr_offset_db: '{modality}' is not one of modalities{hint}")
         for method in self.methods:
             self.loss_options(method)
             self.pretrain_settings(method)
             self.finetune_settings(method)
+            self.decoder_settings(method)
+            self._check_encoder(method)
+            self._check_crop(method)
+            self._check_stage_one(method)
         for method in self.grid.methods:  # one that does not run need not fit the others' sizes
             self._check_modalities(method)
             self._check_shared_features(method)
             for fraction in self.grid.label_fractions:
                 self._check_batches(method, fraction)
         return self
+
+    def _check_encoder(self, method: str) -> None:
+        where, encoder = self._where(method, "encoder"), self.encoder_settings(method)
+        for modality in encoder.weights:
+            if modality not in self.modalities:
+                hint = plugins.did_you_mean(modality, self.modalities)
+                raise ValueError(f"{where}.weights: '{modality}' is not one of modalities{hint}")
+        if self.channel.convention != "literal" and encoder.features % 2:
+            raise ValueError(
+                f"{where}.features: {encoder.features} is odd, but channel.convention {self.channel.convention} "
+                "packs two features into a channel use; take an even number"
+            )
+
+    def _check_crop(self, method: str) -> None:
+        crop_size = self.augmentation_settings(method).crop_size
+        if crop_size > self.data.image_size:
+            raise ValueError(
+                f"{self._where(method, 'augmentation')}.crop_size: {crop_size} exceeds data.image_size "
+                f"{self.data.image_size}, of which it is a crop; lower it, or raise the other"
+            )
+
+    def _check_stage_one(self, method: str) -> None:
+        source, where = self.methods[method].pretrained_by, f"methods.{method}.pretrained_by"
+        if source is None:
+            return
+        if source not in self.methods:
+            raise ValueError(f"{where}: no method '{source}'{plugins.did_you_mean(source, list(self.methods))}")
+        if self.methods[source].loss is None or self.methods[source].pretrained_by is not None:
+            raise ValueError(
+                f"{where}: '{source}' has no stage I of its own; name a method that has a loss and keeps it"
+            )
+        if self.encoder_settings(method) != self.encoder_settings(source):
+            raise ValueError(f"{where}: the encoders of '{source}' have other settings; give both the same `encoder:`")
+
+    def _where(self, method: str, section: str) -> str:
+        """The key a value of a section comes from: the method's own override of it, or the section."""
+        return f"methods.{method}.{section}" if getattr(self.methods[method], section) else section
 
     def _check_modalities(self, method: str) -> None:
         loss = self.methods[method].loss
@@ -321,7 +140,7 @@ class Config(Settings):
     def _check_shared_features(self, method: str) -> None:
         shared = getattr(self.loss_options(method), "shared_features", 0)
         projector = self.methods[method].projector
-        width = projector[-1] if projector else self.encoder.features
+        width = projector[-1] if projector else self.encoder_settings(method).features
         if shared > width:
             raise ValueError(
                 f"methods.{method}.options.shared_features: K_sha = {shared} exceeds the {width} features that the loss "
@@ -351,7 +170,9 @@ class Config(Settings):
             InputError: names the key and the file.
         """
         files = {"data.labeled_mat": self.data.labeled_mat, "data.splits_mat": self.data.splits_mat}
-        files |= {f"encoder.weights.{modality}": path for modality, path in self.encoder.weights.items()}
+        for method in self.grid.methods:
+            where, weights = self._where(method, "encoder"), self.encoder_settings(method).weights
+            files |= {f"{where}.weights.{modality}": path for modality, path in weights.items()}
         for key, path in files.items():
             if path is not None and not Path(path).is_file():
                 raise InputError(
@@ -379,15 +200,74 @@ class Config(Settings):
         options_type = plugins.load("semcom.losses", settings.loss, LOSS_OFFERS).Options
         return validated(options_type, settings.options, f"methods.{method}.options")
 
+    def stage_one(self, method: str) -> str | None:
+        """The method whose stage I a method's stage II starts from: mostly itself; None starts from random weights."""
+        settings = self.method(method)
+        return settings.pretrained_by or (method if settings.loss else None)
+
+    def encoder_settings(self, method: str) -> EncoderSettings:
+        """`encoder:` with the method's overrides."""
+        return self._overridden("encoder", method)
+
+    def augmentation_settings(self, method: str) -> AugmentationSettings:
+        """`augmentation:` with the method's overrides."""
+        return self._overridden("augmentation", method)
+
     def pretrain_settings(self, method: str) -> PretrainSettings:
         """`pretrain:` with the method's overrides."""
-        overrides = self.method(method).pretrain
-        return validated(PretrainSettings, self.pretrain.model_dump() | overrides, f"methods.{method}.pretrain")
+        return self._overridden("pretrain", method)
 
     def finetune_settings(self, method: str) -> FinetuneSettings:
         """`finetune:` with the method's overrides."""
-        overrides = self.method(method).finetune
-        return validated(FinetuneSettings, self.finetune.model_dump() | overrides, f"methods.{method}.finetune")
+        return self._overridden("finetune", method)
+
+    def decoder_settings(self, method: str) -> DecoderSettings:
+        """`decoder:` with the method's overrides."""
+        return self._overridden("decoder", method)
+
+    def _overridden(self, section: str, method: str) -> Any:
+        settings = getattr(self, section)
+        values = merged(settings.model_dump(), getattr(self.method(method), section))
+        return validated(type(settings), values, f"methods.{method}.{section}")
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes`: a mapping in both is merged in turn, anything else is replaced."""
+    both = {
+        key: merged(base[key], value)
+        for key, value in changes.items()
+        if isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
+    }
+    return {**base, **changes, **both}
+
+
+def with_inherited(methods: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of `methods:`, each with what it takes from the one that it is `like`.
+
+    An entry with a loss of its own does not take the other's options.
+
+    Raises:
+        ValueError: an entry is like one that does not exist, or like itself in the end.
+    """
+
+    def complete(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
+        entry = methods[name]
+        base = entry.get("like") if isinstance(entry, Mapping) else None
+        if base is None:
+            return entry
+        where = f"methods.{name}.like"
+        if base not in methods:
+            raise ValueError(f"{where}: no method '{base}'{plugins.did_you_mean(str(base), list(methods))}")
+        if base in seen:
+            raise ValueError(f"{where}: '{base}' is itself like '{name}'; one of them must stand on its own")
+        inherited = complete(base, (*seen, base))
+        if not isinstance(inherited, Mapping):
+            return entry  # its own check says what is wrong with the other
+        if entry.get("loss", inherited.get("loss")) != inherited.get("loss"):
+            inherited = {key: value for key, value in inherited.items() if key != "options"}
+        return merged(inherited, entry)
+
+    return {name: complete(name, (name,)) for name in methods}
 
 
 def parse_config(raw: Mapping[str, Any], source: str = "configuration") -> Config:
@@ -397,6 +277,8 @@ def parse_config(raw: Mapping[str, Any], source: str = "configuration") -> Confi
         InputError: one line with the first fault's key, its value and the remedy.
     """
     try:
+        if isinstance(raw.get("methods"), Mapping):
+            raw = {**raw, "methods": with_inherited(raw["methods"])}
         return validated(Config, raw, "")
     except ValueError as error:
         raise InputError(f"{source}: {error}") from None

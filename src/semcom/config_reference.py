@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from semcom.config import Config, FinetuneSettings, MethodSettings, PretrainSettings, load_config
+from semcom.config import Config, load_config
+from semcom.sections import FinetuneSettings, MethodSettings, PretrainSettings
 from semcom.settings import Settings
 
 

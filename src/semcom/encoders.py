@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from semcom.config import EncoderSettings
 from semcom.errors import InputError
 from semcom.rng import stream_seed
+from semcom.sections import EncoderSettings
 
 
 def _import_resnet():

@@ -6,10 +6,11 @@ result has changed.
 
 from typing import Any
 
-from semcom.config import (
+from semcom.config import Config
+from semcom.errors import InputError
+from semcom.sections import (
     ChannelSettings,
     ComputeSettings,
-    Config,
     DecoderSettings,
     EncoderSettings,
     FinetuneSettings,
@@ -17,7 +18,6 @@ from semcom.config import (
     PretrainSettings,
     ViewSettings,
 )
-from semcom.errors import InputError
 from semcom.settings import Settings
 
 
@@ -65,13 +65,14 @@ def pretrain_job(config: Config, method: str) -> PretrainJob:
     options = config.loss_options(method)
     if options is None:
         raise InputError(f"method '{method}' has no loss, so there is nothing to pre-train; do not ask for it")
+    augmentation = config.augmentation_settings(method)
     return PretrainJob(
         experiment=config.experiment,
         method=method,
         modalities=config.modalities,
-        encoder=config.encoder,
-        crop_size=config.augmentation.crop_size,
-        views=config.augmentation.pretrain,
+        encoder=config.encoder_settings(method),
+        crop_size=augmentation.crop_size,
+        views=augmentation.pretrain,
         loss=config.method(method).loss,
         options=options.model_dump(),
         projector=config.method(method).projector,
@@ -86,19 +87,20 @@ def finetune_job(config: Config, method: str, snr_db: float, label_fraction: flo
     Raises:
         InputError: the method is unknown.
     """
+    augmentation = config.augmentation_settings(method)
     return FinetuneJob(
         experiment=config.experiment,
         method=method,
         snr_db=snr_db,
         label_fraction=label_fraction,
         modalities=config.modalities,
-        encoder=config.encoder,
-        crop_size=config.augmentation.crop_size,
-        evaluation_crop_scale=config.augmentation.evaluation_crop_scale,
-        views=config.augmentation.finetune,
+        encoder=config.encoder_settings(method),
+        crop_size=augmentation.crop_size,
+        evaluation_crop_scale=augmentation.evaluation_crop_scale,
+        views=augmentation.finetune,
         schedule=config.finetune_settings(method),
         channel=config.channel,
-        decoder=config.decoder,
+        decoder=config.decoder_settings(method),
         bits_per_value=config.ledger.bits_per_value,
         compute=config.compute,
     )

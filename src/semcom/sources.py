@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # new key, a new error text or a new log line trains nothing again.
 NEUTRAL = {"semcom"} | {
     f"semcom.{name}"
-    for name in ("checkpoint", "config", "errors", "jobs", "plugins", "progress", "provenance", "settings")
+    for name in ("checkpoint", "config", "errors", "jobs", "plugins", "progress", "provenance", "sections", "settings")
 }
 
 

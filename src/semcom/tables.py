@@ -21,8 +21,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from semcom.config import BASELINE, TableSettings
+from semcom.config import BASELINE
 from semcom.errors import InputError
+from semcom.sections import TableSettings
 
 RUN = ["experiment", "method", "snr_db", "label_fraction", "seed"]
 LEDGER = ["uplink_channel_uses", "downlink_channel_uses", "uplink_bits", "downlink_bits"]

@@ -11,7 +11,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [SOURCE, inherited])))
 
 from snakemake.exceptions import WorkflowError
 
-from semcom import jobs
+from semcom import jobs, paths
 from semcom.config import parse_config
 from semcom.errors import InputError
 from semcom.sources import source_files
@@ -30,9 +30,10 @@ def sources(*modules):
     return [os.path.relpath(path) for path in source_files(*modules)]
 
 
-RESULTS = f"results/{CONFIG.experiment}"
-PRETRAIN = f"{RESULTS}/pretrain/{{method}}/seed{{seed}}"
-FINETUNE = f"{RESULTS}/finetune/{{method}}/snr{{snr_db}}/labels{{label_fraction}}/seed{{seed}}"
+RUNS = paths.runs(CONFIG)
+RESULTS = paths.results(CONFIG.experiment)
+PRETRAIN = paths.folder(CONFIG.experiment, "pretrain")
+FINETUNE = paths.folder(CONFIG.experiment, "finetune")
 TABLES = f"{RESULTS}/tables"
 FIGURES = f"{RESULTS}/figures"
 FORMATS = (".pdf", ".svg", ".png")
@@ -53,24 +54,21 @@ wildcard_constraints:
 
 
 def pretrained_methods():
-    """Methods of the grid that have a stage I."""
-    return [method for method in CONFIG.grid.methods if CONFIG.method(method).loss]
+    """Methods whose stage I the grid needs, each once."""
+    sources = map(CONFIG.stage_one, CONFIG.grid.methods)
+    return list(dict.fromkeys(filter(None, sources)))
 
 
 def finetune_files(name, label_fractions=None):
     """A file of every run of stage II in the grid, or of those with the given label fractions."""
-    return expand(
-        f"{FINETUNE}/{name}",
-        method=CONFIG.grid.methods,
-        snr_db=[f"{value:g}" for value in CONFIG.grid.snr_db],
-        label_fraction=[f"{value:g}" for value in label_fractions or CONFIG.grid.label_fractions],
-        seed=CONFIG.grid.seeds,
-    )
+    fractions = label_fractions or CONFIG.grid.label_fractions
+    chosen = [run for run in RUNS if run.stage == "finetune" and run.label_fraction in fractions]
+    return [run.fill(f"{FINETUNE}/{name}") for run in chosen]
 
 
 def pretrain_files(name):
     """A file of every run of stage I in the grid."""
-    return expand(f"{PRETRAIN}/{name}", method=pretrained_methods(), seed=CONFIG.grid.seeds)
+    return [run.fill(f"{PRETRAIN}/{name}") for run in RUNS if run.stage == "pretrain"]
 
 
 def raw_file(key):
@@ -118,7 +116,13 @@ def finetune_job(wildcards):
 
 def pretrained_encoders(wildcards):
     """The encoders that a cell starts from; none for a method without a stage I."""
-    return f"{PRETRAIN}/encoders.pt" if CONFIG.method(wildcards.method).loss else []
+    source = CONFIG.stage_one(wildcards.method)
+    return f"{PRETRAIN}/encoders.pt".format(method=source, seed=wildcards.seed) if source else []
+
+
+def encoder_weights(wildcards):
+    """The user's own files of weights that a method starts from."""
+    return list(CONFIG.encoder_settings(wildcards.method).weights.values())
 
 
 def figure_rounds(wildcards):

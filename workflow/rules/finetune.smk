@@ -6,7 +6,7 @@ rule finetune:
     input:
         scenes=f"{RESULTS}/data/scenes.h5",
         splits=f"{RESULTS}/data/splits.csv",
-        weights=list(CONFIG.encoder.weights.values()),
+        weights=encoder_weights,
         encoders=pretrained_encoders,
         code=sources("semcom.finetune", f"semcom.channels.{CONFIG.channel.model}"),
     output:
@@ -14,15 +14,15 @@ rule finetune:
         ledger=f"{FINETUNE}/ledger.csv",
         provenance=f"{FINETUNE}/provenance.json",
     log:
-        f"{RESULTS}/logs/finetune/{{method}}/snr{{snr_db}}/labels{{label_fraction}}/seed{{seed}}.log",
+        paths.log(CONFIG.experiment, "finetune"),
     benchmark:
-        f"{RESULTS}/benchmarks/finetune/{{method}}/snr{{snr_db}}/labels{{label_fraction}}/seed{{seed}}.tsv"
+        paths.benchmark(CONFIG.experiment, "finetune")
     conda:
         "../../envs/semcom.yaml"
     threads: CONFIG.compute.threads
     params:
         job=finetune_job,
-        checkpoint=f"{RESULTS}/checkpoints/finetune/{{method}}/snr{{snr_db}}/labels{{label_fraction}}/seed{{seed}}.pt",
+        checkpoint=paths.checkpoint(CONFIG.experiment, "finetune"),
     message:
         "Fine-tune {wildcards.method}, {wildcards.snr_db} dB, labels {wildcards.label_fraction}, seed {wildcards.seed}"
     script:

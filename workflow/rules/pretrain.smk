@@ -6,23 +6,23 @@ rule pretrain:
     input:
         scenes=f"{RESULTS}/data/scenes.h5",
         splits=f"{RESULTS}/data/splits.csv",
-        weights=list(CONFIG.encoder.weights.values()),
+        weights=encoder_weights,
         code=pretrain_code,
     output:
         encoders=f"{PRETRAIN}/encoders.pt",
         steps=f"{PRETRAIN}/steps.csv",
         provenance=f"{PRETRAIN}/provenance.json",
     log:
-        f"{RESULTS}/logs/pretrain/{{method}}/seed{{seed}}.log",
+        paths.log(CONFIG.experiment, "pretrain"),
     benchmark:
-        f"{RESULTS}/benchmarks/pretrain/{{method}}/seed{{seed}}.tsv"
+        paths.benchmark(CONFIG.experiment, "pretrain")
     conda:
         "../../envs/semcom.yaml"
     threads: CONFIG.compute.threads
     priority: 1  # many runs of stage II wait for each of these
     params:
         job=pretrain_job,
-        checkpoint=f"{RESULTS}/checkpoints/pretrain/{{method}}/seed{{seed}}.pt",
+        checkpoint=paths.checkpoint(CONFIG.experiment, "pretrain"),
     message:
         "Pre-train {wildcards.method}, seed {wildcards.seed}"
     script:

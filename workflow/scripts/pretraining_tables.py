@@ -1,9 +1,9 @@
 """Glue: tables of stage I."""
 
-from semcom.config import ChannelSettings
 from semcom.jobs import PretrainJob
 from semcom.pretrain import pretraining_overhead
 from semcom.progress import reported_to
+from semcom.sections import ChannelSettings
 from semcom.tables import collect_steps, pretraining_summary, write_csv
 
 with reported_to(snakemake.log[0]):

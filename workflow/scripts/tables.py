@@ -1,7 +1,7 @@
 """Glue: tables of stage II."""
 
-from semcom.config import TableSettings
 from semcom.progress import reported_to
+from semcom.sections import TableSettings
 from semcom.tables import collect_rounds, rounds_to_target, summary, write_csv
 
 with reported_to(snakemake.log[0]):
