@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from semcom import plugins, training
 from semcom.augment import random_views
 from semcom.checkpoint import Checkpoint
-from semcom.config import ChannelSettings
 from semcom.data.scenes import Scenes
 from semcom.encoders import make_encoders
 from semcom.jobs import PretrainJob
 from semcom.overhead import exchange
 from semcom.progress import Progress
 from semcom.rng import stream, stream_seed
+from semcom.sections import ChannelSettings
 
 
 @dataclass(frozen=True)

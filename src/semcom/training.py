@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
-from semcom.config import ComputeSettings, ScheduleSettings
 from semcom.errors import InputError
 from semcom.rng import stream
+from semcom.sections import ComputeSettings, ScheduleSettings
 
 OK = "ok"
 DIVERGED = "diverged"
