@@ -209,6 +209,7 @@ def test_stage_one_is_a_method_s_own_unless_it_names_another(raw):
     raw["methods"]["late"] = {"like": "simclr", "pretrained_by": "simclr", "finetune": {"epochs": 7}}
     config = parse_config(raw)
     assert [config.stage_one(m) for m in ("late", "simclr", "supervised")] == ["simclr", "simclr", None]
+    assert config.pretrained_methods() == ["proposed", "simclr", "barlow_twins"]
 
 
 def test_the_schema_file_is_in_step():

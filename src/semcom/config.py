@@ -205,6 +205,10 @@ class Config(Settings):
         settings = self.method(method)
         return settings.pretrained_by or (method if settings.loss else None)
 
+    def pretrained_methods(self) -> list[str]:
+        """Methods whose stage I the grid needs, each once."""
+        return list(dict.fromkeys(filter(None, map(self.stage_one, self.grid.methods))))
+
     def encoder_settings(self, method: str) -> EncoderSettings:
         """`encoder:` with the method's overrides."""
         return self._overridden("encoder", method)

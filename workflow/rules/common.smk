@@ -53,12 +53,6 @@ wildcard_constraints:
     label_fraction=r"\d+(\.\d+)?",
 
 
-def pretrained_methods():
-    """Methods whose stage I the grid needs, each once."""
-    sources = map(CONFIG.stage_one, CONFIG.grid.methods)
-    return list(dict.fromkeys(filter(None, sources)))
-
-
 def finetune_files(name, label_fractions=None):
     """A file of every run of stage II in the grid, or of those with the given label fractions."""
     fractions = label_fractions or CONFIG.grid.label_fractions

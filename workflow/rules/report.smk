@@ -9,7 +9,7 @@ TABLE_PAGES = {  # table -> category, title, caption
     "tables/rounds_to_target": ("Tables", "Communication to reach a target", "rounds_to_target"),
     "data/class_counts": ("Data", "Scenes per class", "class_counts"),
 }
-if pretrained_methods():
+if CONFIG.pretrained_methods():
     TABLE_PAGES |= {
         "tables/pretraining": ("Tables", "How pre-training ended", "pretraining_summary"),
         "tables/pretraining_overhead": ("Tables", "Pre-training if the devices were apart", "pretraining_overhead"),
@@ -19,7 +19,7 @@ ARTEFACTS = (
     + [f"{TABLES}/{name}.csv" for name in ("rounds", "summary", "rounds_to_target")]
     + [f"{RESULTS}/config.yaml", f"{RESULTS}/data/class_counts.csv"]
 )
-if pretrained_methods():
+if CONFIG.pretrained_methods():
     ARTEFACTS += [f"{FIGURES}/pretraining{suffix}" for suffix in FORMATS]
     ARTEFACTS += [f"{TABLES}/{name}.csv" for name in ("pretraining", "pretraining_overhead")]
 

@@ -58,7 +58,7 @@ rule pretraining_tables:
     conda:
         "../../envs/semcom.yaml"
     params:
-        jobs={method: jobs.pretrain_job(CONFIG, method).model_dump() for method in pretrained_methods()},
+        jobs={method: jobs.pretrain_job(CONFIG, method).model_dump() for method in CONFIG.pretrained_methods()},
         channel=CONFIG.channel.model_dump(),
         bits_per_value=CONFIG.ledger.bits_per_value,
     message:
