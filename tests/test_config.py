@@ -137,6 +137,20 @@ def test_files_that_are_no_configuration_are_named(tmp_path):
         load_config(tmp_path / "missing.yaml")
 
 
+def test_files_and_settings_replace_only_what_they_name(tmp_path):
+    (tmp_path / "a.yaml").write_text("experiment: a\ngrid: {seeds: [7]}\ndata: {rooms: null}\n")
+    (tmp_path / "b.yaml").write_text("grid: {snr_db: [5]}\n")
+    whole = load_config(ROOT / "config/config.yaml")
+    config = load_config(ROOT / "config/config.yaml", tmp_path / "a.yaml", tmp_path / "b.yaml")
+    assert (config.experiment, config.grid.seeds, config.grid.snr_db) == ("a", [7], [5.0])
+    assert config.grid.methods == whole.grid.methods and config.pretrain == whole.pretrain
+    named = load_config(ROOT / "config/config.yaml", tmp_path / "a.yaml", settings={"experiment": "c"})
+    assert named.experiment == "c" and named.grid.seeds == [7]
+    (tmp_path / "b.yaml").write_text("gird: {seeds: [1]}\n")
+    with pytest.raises(InputError, match="a.yaml .*b.yaml: gird: unknown key"):
+        load_config(ROOT / "config/config.yaml", tmp_path / "a.yaml", tmp_path / "b.yaml")
+
+
 def test_overrides_of_a_method_reach_only_that_method(raw):
     raw["methods"]["simclr"]["pretrain"] = {"learning_rate": 0.5}
     config = parse_config(raw)

@@ -288,12 +288,23 @@ def parse_config(raw: Mapping[str, Any], source: str = "configuration") -> Confi
         raise InputError(f"{source}: {error}") from None
 
 
-def load_config(path: str | Path) -> Config:
-    """Read and check one complete configuration file.
+def load_config(*paths: str | Path, settings: Mapping[str, Any] | None = None) -> Config:
+    """Read and check a configuration, as the workflow reads it: each file replaces what it names in those before it.
+
+    Args:
+        paths: the first is complete.
+        settings: replaces what all files say.
 
     Raises:
-        InputError: as `parse_config`, or the file is missing or not YAML; the message names it.
+        InputError: as `parse_config`, or a file is missing or not YAML; the message names it.
     """
+    raw: dict[str, Any] = {}
+    for path in paths:
+        raw = merged(raw, _read(path))
+    return parse_config(merged(raw, settings or {}), " + ".join(map(str, paths)))
+
+
+def _read(path: str | Path) -> dict[str, Any]:
     try:
         raw = yaml.safe_load(Path(path).read_text())
     except OSError as error:
@@ -302,4 +313,4 @@ def load_config(path: str | Path) -> Config:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(raw, dict):
         raise InputError(f"{path}: holds no keys; start from a copy of config/config.yaml")
-    return parse_config(raw, str(path))
+    return raw
