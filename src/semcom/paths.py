@@ -28,6 +28,11 @@ class Run:
     snr_db: float | None = None
     label_fraction: float | None = None
 
+    def __str__(self) -> str:
+        """As progress lines and lists name it."""
+        cell = "" if self.snr_db is None else f" {self.snr_db:g} dB labels {self.label_fraction:g}"
+        return f"{self.stage} {self.method}{cell} seed {self.seed}"
+
     def fill(self, pattern: str) -> str:
         """A path pattern with this run in the place of its wildcards."""
         spelled = {"snr_db": self.snr_db, "label_fraction": self.label_fraction}
