@@ -101,6 +101,7 @@ def test_the_literal_reading_is_kept():
         ("data.reader", "sunrgbd", ["data.reader", "'sunrgbd'", "nyud2"]),
         ("data.labeled_mat", "mine.mat", ["data", "belong together"]),
         ("data.download", None, ["data", "no source of scenes"]),
+        ("data.withhold_test", True, ["data", "withhold_test", "set validation_fraction"]),
         ("pretrain.batch_size", 800, ["pretrain.batch_size", "800", "795", "smaller"]),
         ("finetune.batch_size", 500, ["finetune.batch_size", "500", "398", "smaller"]),
         ("finetune.warmup_epochs", 500.0, ["finetune", "warmup_epochs (500.0)", "below epochs"]),

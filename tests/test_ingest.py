@@ -18,7 +18,7 @@ from PIL import Image
 from semcom.data.readers.nyud2 import open_scenes
 from semcom.data.nyud2_layout import CLASSES, PUBLISHED_COUNTS
 from semcom.data.scenes import ingest, load_scenes, scene_table, write_scenes
-from semcom.data.splits import split_table
+from semcom.data.splits import WITHHELD, split_table
 from semcom.errors import InputError
 
 
@@ -393,6 +393,8 @@ def test_scenes_are_loaded_as_integers(scenes_h5, tmp_path):
             "test": [4, 5, 6, 7],
         }
     assert len(scenes) == 8
+    withheld = table.replace({"split": {"test": WITHHELD}})
+    assert set(load_scenes(scenes_h5, withheld, device="cpu").indices) == {"train", "validation"}
     assert scenes.class_names == CLASSES
     assert scenes.labels.dtype == torch.int64
     assert scenes.device == torch.device("cpu")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semcom.data.splits import check_split, class_counts, label_subset, split_table
+from semcom.data.splits import WITHHELD, check_split, class_counts, label_subset, split_table
 from semcom.errors import InputError
 
 CLASSES = ("bedroom", "kitchen", "office", "others")
@@ -54,6 +54,13 @@ def test_validation_is_cut_by_whole_rooms_and_nearest_to_the_fraction(seed, frac
         else:
             assert 0 < validation < sum(sizes)
             assert abs(validation - fraction * sum(sizes)) == pytest.approx(best_gap(sizes, fraction * sum(sizes)))
+
+
+def test_withheld_test_scenes_neither_test_nor_train_nor_validate():
+    scenes = random_scenes(5)
+    official = split_table(scenes, validation_fraction=0.3, seed=1)["split"]
+    withheld = split_table(scenes, validation_fraction=0.3, seed=1, withhold_test=True)["split"]
+    assert (withheld == official.replace("test", WITHHELD)).all() and (withheld == WITHHELD).any()
 
 
 def test_no_validation_and_no_room_for_it():

@@ -10,5 +10,5 @@ Each line imports from itself and from those above it, never from below; a test 
     encoders, decoder, overhead                eqs. (1), (4); the ledger
     checkpoint, training, provenance           what both stages share
     pretrain, finetune                         stages I and II
-    tables, style, figures                     what a reader sees
+    tables, trials, claims, style, figures     what a reader sees
 """

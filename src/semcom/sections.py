@@ -46,6 +46,7 @@ class DataSettings(Settings):
         ge=0, lt=1,
     )  # fmt: skip
     validation_seed: int = ours("seed of the validation cut", ge=0)
+    withhold_test: bool = ours("keep the test scenes from every run: for choosing settings on validation rooms")
     rooms: RoomsSettings | None = ours("size of the built-in data set, rendered where reader is rooms")
 
     @model_validator(mode="after")
@@ -54,6 +55,8 @@ class DataSettings(Settings):
             raise ValueError(f"rooms: gives a size, but reader is '{self.reader}'; set reader: rooms, or rooms: null")
         if self.reader == "rooms" and self.rooms is None and self.labeled_mat is None:
             raise ValueError("reader is rooms, but rooms: is null; give its size")
+        if self.withhold_test and not self.validation_fraction:
+            raise ValueError("withhold_test: without validation rooms nothing is left to evaluate; set validation_fraction")
         if (self.labeled_mat is None) != (self.splits_mat is None):
             raise ValueError("labeled_mat, splits_mat: the two belong together; give both, or null for both")
         if self.labeled_mat is None and self.download is None and self.rooms is None:

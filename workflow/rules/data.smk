@@ -81,6 +81,7 @@ rule split:
     params:
         validation_fraction=CONFIG.data.validation_fraction,
         validation_seed=CONFIG.data.validation_seed,
+        withhold_test=CONFIG.data.withhold_test,
     message:
         "Split the scenes"
     script:

@@ -10,6 +10,7 @@ with reported_to(snakemake.log[0]):
         scene_table(snakemake.input.scenes),
         validation_fraction=snakemake.params.validation_fraction,
         seed=snakemake.params.validation_seed,
+        withhold_test=snakemake.params.withhold_test,
     )
     # The grid is read from the configuration, not from the parameters: another grid leaves the split as it is.
     config = parse_config(snakemake.config)

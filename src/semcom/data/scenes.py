@@ -31,7 +31,7 @@ from PIL import Image
 
 from semcom import plugins
 from semcom.data.source import ModalitySpec, SceneSource
-from semcom.data.splits import SPLITS, class_counts
+from semcom.data.splits import SPLITS, WITHHELD, class_counts
 from semcom.errors import InputError
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ class Scenes:
         images: modality to (N, C, S, S), rgb uint8 as stored, depth int16 in millimetres, clipped at 32.767 m.
         modalities: modality to what its integers mean.
         labels: (N,) int64, positions in `class_names`.
-        indices: "train", "validation" (if there is one), "test" to sorted (n,) int64 positions.
+        indices: "train", "validation" (if there is one), "test" (unless withheld) to sorted (n,) int64 positions.
     """
 
     images: dict[str, torch.Tensor]
@@ -390,7 +390,7 @@ def _check_split(splits: Path | pd.DataFrame, path: Path) -> np.ndarray:
         if column != "split" and table[column].tolist() != scenes[column].tolist():
             raise InputError(f"{where}: column {column} does not fit the scenes in {path}; make the split again")
     split = table["split"].to_numpy(dtype=object)
-    unknown = sorted({str(name) for name in split} - set(SPLITS))
+    unknown = sorted({str(name) for name in split} - {*SPLITS, WITHHELD})
     if unknown:
         raise InputError(f"{where}: column split has {unknown[0]!r}, expected one of {', '.join(SPLITS)}")
     return split

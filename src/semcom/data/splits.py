@@ -13,6 +13,7 @@ import pandas as pd
 from semcom.errors import InputError
 
 SPLITS = ("train", "validation", "test")
+WITHHELD = "withheld"  # a test scene that nothing may look at while settings are being chosen
 
 
 def class_counts(labels: np.ndarray, split: np.ndarray, class_names: Sequence[str]) -> pd.DataFrame:
@@ -34,22 +35,25 @@ def class_counts(labels: np.ndarray, split: np.ndarray, class_names: Sequence[st
     return table
 
 
-def split_table(scenes: pd.DataFrame, *, validation_fraction: float, seed: int) -> pd.DataFrame:
+def split_table(
+    scenes: pd.DataFrame, *, validation_fraction: float, seed: int, withhold_test: bool = False
+) -> pd.DataFrame:
     """Cut a validation set from the official training scenes by whole rooms, class by class.
 
     Neighbouring scenes show the same room, so a room is never in both training and validation. In each class the
     rooms whose scenes together come nearest to `validation_fraction` are moved; at least one room stays and at
     least one goes. A class with one room only stays in training. A room that the official split has in both
     training and test stays in training: validation must not look like test. A room with scenes of several classes
-    counts, whole, for the class that most of its scenes have. The official test scenes never change.
+    counts, whole, for the class that most of its scenes have. The official test scenes never train and never validate.
 
     Args:
         scenes: one row a scene, with columns class, room and split ("train" or "test"), as `scenes.scene_table`.
         validation_fraction: of the training scenes of each class, 0 (no validation) to below 1.
         seed: decides which rooms, each class independently of the others.
+        withhold_test: mark the test scenes as `WITHHELD`, so that nothing evaluates them.
 
     Returns:
-        A copy of `scenes` in which some rows of column split are "validation".
+        A copy of `scenes` in which some rows of column split are "validation", or `WITHHELD`.
 
     Raises:
         InputError: `validation_fraction` is out of range.
@@ -59,9 +63,11 @@ def split_table(scenes: pd.DataFrame, *, validation_fraction: float, seed: int) 
             f"data.validation_fraction is {validation_fraction}; set it in the config to 0 (none) up to below 1"
         )
     table = scenes.copy()
+    in_train = table["split"] == "train"
+    if withhold_test:
+        table.loc[~in_train, "split"] = WITHHELD
     if validation_fraction == 0:
         return table
-    in_train = table["split"] == "train"
     by_room = table[in_train].groupby("room")["class"]  # sorted by name, so that the order of scenes does not matter
     sizes = by_room.size()
     room_class = by_room.agg(lambda classes: classes.mode()[0])

@@ -1,0 +1,13 @@
+"""Glue: table of trials."""
+
+from semcom.config import parse_config
+from semcom.progress import reported_to
+from semcom.tables import collect_rounds, collect_steps, run_accuracy, write_csv
+from semcom.trials import trial_table
+
+with reported_to(snakemake.log[0]):
+    config = parse_config(snakemake.params.config)
+    rounds = collect_rounds(snakemake.input.rounds, methods=config.grid.methods)
+    files = snakemake.input.get("steps")
+    steps = collect_steps(files, methods=config.grid.methods) if files else None
+    write_csv(trial_table(run_accuracy(rounds, config.tables), steps, config), snakemake.output[0])
