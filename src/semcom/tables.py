@@ -13,16 +13,16 @@ began; `diverged_seeds` names them. Having no accuracy at the end, they are left
 """
 
 import itertools
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from semcom.config import BASELINE
 from semcom.errors import InputError
+from semcom.files import write_text
 from semcom.sections import TableSettings
 
 RUN = ["experiment", "method", "snr_db", "label_fraction", "seed"]
@@ -96,11 +96,7 @@ def write_csv(table: pd.DataFrame, path: str | Path) -> None:
 
     Six significant digits, whole numbers in full, `inf` for infinity, nothing for NaN.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(table.to_csv(index=False, float_format=_shown, lineterminator="\n"), newline="")
-    os.replace(temporary, path)
+    write_text(path, table.to_csv(index=False, float_format=_shown, lineterminator="\n"))
 
 
 def _read(
@@ -186,7 +182,7 @@ def t_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if n < 2:
         return values.mean(axis=0) if n else unknown, unknown, unknown
     mean = values.mean(axis=0)
-    half = stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
+    half = stdtrit(n - 1, 0.5 + CONFIDENCE / 2) * values.std(axis=0, ddof=1) / np.sqrt(n)
     return mean, mean - half, mean + half
 
 
