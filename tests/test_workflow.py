@@ -53,7 +53,7 @@ def with_config(folder: Path, **changes) -> tuple[str, str]:
 def test_a_run_leaves_every_promised_file(finished):
     results = finished / "results/test"
     promised = ["data/scenes.h5", "report.html", "config.yaml"]
-    promised += [f"tables/{name}.csv" for name in ("rounds", "summary", "rounds_to_target")]
+    promised += [f"tables/{name}.csv" for name in ("rounds", "summary", "rounds_to_target", "claims", "claim_tests")]
     promised += [
         f"figures/{name}.{suffix}"
         for name in ("figure4", "figure5", "pretraining", "contact_sheet")

@@ -17,11 +17,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from semcom.config import BASELINE
+from semcom.config import BASELINE, PROPOSED
 from semcom.sections import TableSettings
 from semcom.tables import BOOTSTRAP_SAMPLES, bootstrap_median_interval, first_held, run_accuracy, t_interval
 
-PROPOSED = "proposed"
 STATEMENTS = {
     "a": "accuracy rises faster per round than with supervised learning",
     "b": "accuracy is higher than with supervised learning at every stage of training",

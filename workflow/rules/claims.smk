@@ -1,4 +1,7 @@
 # How settings were chosen, and what became of the paper's claims.
+from semcom.config import BASELINE, PROPOSED
+
+CLAIMED = {PROPOSED, BASELINE} <= {*CONFIG.grid.methods} and not CONFIG.data.withhold_test
 
 
 rule trials:

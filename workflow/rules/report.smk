@@ -14,6 +14,11 @@ if CONFIG.pretrained_methods():
         "tables/pretraining": ("Tables", "How pre-training ended", "pretraining_summary"),
         "tables/pretraining_overhead": ("Tables", "Pre-training if the devices were apart", "pretraining_overhead"),
     }
+if CLAIMED:
+    TABLE_PAGES |= {
+        "tables/claims": ("Tables", "The paper's claims", "claims"),
+        "tables/claim_tests": ("Tables", "The tests of each claim", "claim_tests"),
+    }
 ARTEFACTS = (
     [f"{FIGURES}/{name}{suffix}" for name in [*SHOWN, "contact_sheet"] for suffix in FORMATS]
     + [f"{TABLES}/{name}.csv" for name in ("rounds", "summary", "rounds_to_target")]
@@ -22,6 +27,8 @@ ARTEFACTS = (
 if CONFIG.pretrained_methods():
     ARTEFACTS += [f"{FIGURES}/pretraining{suffix}" for suffix in FORMATS]
     ARTEFACTS += [f"{TABLES}/{name}.csv" for name in ("pretraining", "pretraining_overhead")]
+if CLAIMED:
+    ARTEFACTS += [f"{TABLES}/{name}.csv" for name in ("claims", "claim_tests")]
 
 
 report: "../report/workflow.rst"
