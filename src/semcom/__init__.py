@@ -2,13 +2,14 @@
 
 Each line imports from itself and from those above it, never from below; a test holds it so.
 
-    errors, plugins, progress, sources         said and found by all
-    settings, sections, correlation, losses    what may be set; eqs. (7) to (14), (18), (19)
-    config, jobs, paths                        the configuration, what a run is given of it, and where it lies
-    rng, data                                  random streams; files to scenes
-    augment, channel, channels                 views; eq. (2)
-    encoders, decoder, overhead                eqs. (1), (4); the ledger
-    checkpoint, training, provenance           what both stages share
-    pretrain, finetune                         stages I and II
-    tables, trials, claims, style, figures     what a reader sees
+    errors, files, plugins, progress, sources   said, written and found by all
+    settings, sections, correlation, losses     what may be set; eqs. (7) to (14), (18), (19)
+    config, jobs, paths                         the configuration, what a run is given of it, and where it lies
+    rng, data                                   random streams; files to scenes
+    augment, channel, channels                  views; eq. (2)
+    encoders, decoder, overhead                 eqs. (1), (4); the ledger
+    interruption, run_state, spent              signals; who works on a run, and how long
+    checkpoint, attempt, training, provenance   what both stages share
+    pretrain, finetune                          stages I and II
+    tables, trials, claims, style, figures      what a reader sees
 """

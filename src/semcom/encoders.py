@@ -1,5 +1,6 @@
 """The semantic encoder of one modality, z = f(x; alpha) of eq. (1): torchvision's ResNet-18 with a signed last layer."""
 
+import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from semcom.errors import InputError
+from semcom.files import written_atomically
 from semcom.rng import stream_seed
 from semcom.sections import EncoderSettings
 
@@ -95,9 +97,10 @@ FORMAT = "semcom-encoders-1"
 def save_encoders(encoders: nn.ModuleDict, path: Path, status: str) -> None:
     """Write encoders and the status of the run that trained them; whole or not at all."""
     state = {name: value.cpu().contiguous() for name, value in encoders.state_dict().items()}
-    temporary = path.with_name(path.name + ".tmp")
-    torch.save({"format": FORMAT, "status": status, "encoders": state}, temporary)
-    temporary.replace(path)
+    buffer = io.BytesIO()  # torch.save to a file hides why writing failed
+    torch.save({"format": FORMAT, "status": status, "encoders": state}, buffer)
+    with written_atomically(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def load_encoders(encoders: nn.ModuleDict, path: Path) -> str:

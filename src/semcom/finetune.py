@@ -6,6 +6,7 @@ the run lasts as long as its schedule, and every evaluation is reported.
 
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -14,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from semcom import plugins, training
+from semcom.attempt import Attempt
 from semcom.augment import centre_views, random_views
 from semcom.channel import Link
-from semcom.checkpoint import Checkpoint
 from semcom.data.scenes import Scenes
 from semcom.data.splits import label_subset
 from semcom.decoder import make_decoder
@@ -79,7 +80,7 @@ class System(nn.Module):
 
 
 def finetune(
-    job: FinetuneJob, scenes: Scenes, seed: int, pretrained: Path | None, checkpoint: Checkpoint | None = None
+    job: FinetuneJob, scenes: Scenes, seed: int, pretrained: Path | None, attempt: Attempt | None = None
 ) -> Finetuned:
     """Run stage II for one method, SNR, label fraction and seed, on the device that holds the scenes.
 
@@ -90,7 +91,7 @@ def finetune(
     Args:
         pretrained: encoders that `pretrain` wrote; None starts from random weights. Encoders of a diverged run are
             not trained on: the result is one row a split, with status `training.PRETRAINING_DIVERGED`.
-        checkpoint: where to go on from and what to keep up to date, if any.
+        attempt: what tells where to go on from, and is told of every round, if any.
 
     Raises:
         InputError: the file is not one of ours, or a class keeps no labelled scene.
@@ -123,16 +124,22 @@ def finetune(
         return {s: evaluate(system, scenes, s, job, seed) for s in EVALUATED_SPLITS if s in scenes.indices}
 
     watched = "validation" if "validation" in scenes.indices else "test"  # who chooses settings sees no test accuracy
-    saved = checkpoint.load() if checkpoint else None
+    saved = attempt.start(total) if attempt else None
     if saved:
-        system.load_state_dict(saved["system"])
-        optimizer.load_state_dict(saved["optimizer"])
         log.load_state_dict(saved["log"])
-        start, accuracy = saved["step"], saved["accuracy"]
+        start, status, accuracy = saved["step"], saved["status"], saved["accuracy"]
+        if start < total:
+            system.load_state_dict(saved["system"])
+            optimizer.load_state_dict(saved["optimizer"])
     else:
         scores = evaluate_all()
         log.add(scenes, scores, training.OK)
         start, accuracy = 0, scores[watched].accuracy
+
+    def state(step: int) -> dict:
+        networks = {"system": system.state_dict(), "optimizer": optimizer.state_dict()}
+        return {"step": step, "log": log.state_dict(), "status": status, "accuracy": accuracy, **networks}
+
     label = f"finetune {job.method} {job.snr_db:g} dB labels {job.label_fraction:g} seed {seed}"
     progress = Progress(label, total, "round", start=start)
     for step in range(start, total):
@@ -155,30 +162,26 @@ def finetune(
         value, norm = torch.stack([loss.detach(), training.gradient_norm(system)]).tolist()
         log.ledger.charge(costs)
         if training.has_diverged([value, norm], norm, schedule.diverged_gradient_norm):
-            log.add(scenes, dict.fromkeys(EVALUATED_SPLITS), training.DIVERGED)
-            return log.result(training.DIVERGED)
+            status = training.DIVERGED
+            log.add(scenes, dict.fromkeys(EVALUATED_SPLITS), status)
+            break
         if schedule.clip_gradient_norm is not None:
             nn.utils.clip_grad_norm_(system.parameters(), schedule.clip_gradient_norm)
         optimizer.step()
         if (step + 1) % schedule.evaluate_every_rounds == 0 or step + 1 == total:
             scores = evaluate_all()
             if training.has_diverged([score.loss for score in scores.values()]):
-                log.add(scenes, dict.fromkeys(EVALUATED_SPLITS), training.DIVERGED)
-                return log.result(training.DIVERGED)
+                status = training.DIVERGED
+                log.add(scenes, dict.fromkeys(EVALUATED_SPLITS), status)
+                break
             log.add(scenes, scores, training.OK)
             accuracy = scores[watched].accuracy
         progress(step + 1, loss=value, **{f"{watched}_accuracy": accuracy})
-        if checkpoint and checkpoint.due():
-            checkpoint.save(
-                {
-                    "step": step + 1,
-                    "system": system.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "log": log.state_dict(),
-                    "accuracy": accuracy,
-                }
-            )
-    return log.result(training.OK)
+        if attempt:
+            attempt.step_done(step + 1, partial(state, step + 1), accuracy=accuracy, split=watched)
+    if attempt:
+        attempt.trained(state(total) | {"system": None, "optimizer": None})
+    return log.result(status)
 
 
 def labelled_scenes(scenes: Scenes, label_fraction: float, seed: int) -> Tensor:

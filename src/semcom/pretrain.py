@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import pairwise
 
 import pandas as pd
@@ -15,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from semcom import plugins, training
+from semcom.attempt import Attempt
 from semcom.augment import random_views
-from semcom.checkpoint import Checkpoint
 from semcom.data.scenes import Scenes
 from semcom.encoders import make_encoders
 from semcom.jobs import PretrainJob
@@ -35,7 +36,7 @@ class Pretrained:
     status: str
 
 
-def pretrain(job: PretrainJob, scenes: Scenes, seed: int, checkpoint: Checkpoint | None = None) -> Pretrained:
+def pretrain(job: PretrainJob, scenes: Scenes, seed: int, attempt: Attempt | None = None) -> Pretrained:
     """Run stage I on the training scenes, on the device that holds them.
 
     Each step draws two views of a batch of scenes, encodes them, and takes an SGD step on the method's loss, eq. (15).
@@ -43,7 +44,7 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, checkpoint: Checkpoint
     that step is logged, and not taken.
 
     Args:
-        checkpoint: where to go on from and what to keep up to date, if any.
+        attempt: what tells where to go on from, and is told of every step, if any.
 
     Returns:
         The encoders as they are then; `steps` with each loss term, gradient, weight and feature norms, and the
@@ -58,11 +59,17 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, checkpoint: Checkpoint
     per_epoch = training.steps_per_epoch(len(indices), schedule.batch_size)
     total = training.total_steps(len(indices), schedule)
     rows, status, start = [], training.OK, 0
-    saved = checkpoint.load() if checkpoint else None
+    saved = attempt.start(schedule.epochs) if attempt else None
     if saved:
         network.load_state_dict(saved["network"])
-        optimizer.load_state_dict(saved["optimizer"])
-        rows, start = saved["rows"], saved["step"]
+        rows, status, start = saved["rows"], saved["status"], saved["step"]
+        if start < total:
+            optimizer.load_state_dict(saved["optimizer"])
+
+    def state(step: int) -> dict:
+        networks = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
+        return {"step": step, "rows": rows, "status": status, **networks}
+
     progress = Progress(f"pretrain {job.method} seed {seed}", schedule.epochs, "epoch", start=start / per_epoch)
     for step in range(start, total):
         epoch, position = divmod(step, per_epoch)
@@ -112,15 +119,10 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, checkpoint: Checkpoint
         optimizer.step()
         if position == per_epoch - 1:
             progress(epoch + 1, loss=logged["loss"], gradient_norm=logged["gradient_norm"])
-        if checkpoint and checkpoint.due():
-            checkpoint.save(
-                {
-                    "step": step + 1,
-                    "network": network.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "rows": rows,
-                }
-            )
+        if attempt:
+            attempt.step_done((step + 1) // per_epoch, partial(state, step + 1))
+    if attempt:
+        attempt.trained(state(total) | {"optimizer": None})
     return Pretrained(network.encoders, pd.DataFrame(rows), status)
 
 

@@ -3,14 +3,14 @@
 import json
 import os
 import platform
-import resource
 import subprocess
-import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
+
+from semcom.files import write_text
 
 PACKAGES = ("torch", "torchvision", "numpy", "h5py", "pandas", "snakemake")
 
@@ -20,37 +20,36 @@ class Provenance:
 
     def __init__(self, job: dict, seed: int, device: torch.device):
         self.job, self.seed, self.device = job, seed, device
-        self.began = time.time()
+        self.started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         self.commit = commit()  # now: the tree may change while the run goes on
 
-    def write(self, path: Path, *, earlier_s: float = 0, **extra: object) -> None:
-        """Write the record.
+    def write(self, path: Path, **told: object) -> None:
+        """Write the record, after all other files of the run.
 
         Args:
-            earlier_s: seconds that attempts before this one took, where the run went on from a checkpoint.
-            extra: what only the run knows, such as its status.
+            told: what only the run knows, such as its status and what it took.
         """
         record = {
-            **extra,
+            **told,
             "seed": self.seed,
             "settings": self.job,
             "commit": self.commit,
             "versions": versions(),
             "device": device_name(self.device),
             "cpu_threads": torch.get_num_threads(),
-            "started_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.began)),
-            "wall_time_s": round(earlier_s + time.time() - self.began, 3),
-            "peak_memory_mb": peak_memory_mb(),
-            "peak_device_memory_mb": peak_device_memory_mb(self.device),
+            **scheduler(),
+            "started_utc": self.started,
         }
-        write_atomically(path, json.dumps(record, indent=2) + "\n")
+        write_text(path, json.dumps(record, indent=2) + "\n")
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)
+def scheduler() -> dict[str, str | None]:
+    """Where a scheduler put this process: SLURM job, node and GPUs; None for what no scheduler has said."""
+    return {
+        "slurm_job": os.environ.get("SLURM_JOB_ID"),
+        "slurm_node": os.environ.get("SLURMD_NODENAME"),
+        "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
+    }
 
 
 def versions() -> dict[str, str]:
@@ -82,14 +81,3 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return f"cuda: {torch.cuda.get_device_name(device)}"
     return f"{device.type}: {platform.processor() or platform.machine()}"
-
-
-def peak_memory_mb() -> float:
-    """Largest resident set of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)  # macOS counts bytes, Linux kilobytes
-
-
-def peak_device_memory_mb(device: torch.device) -> float | None:
-    """Largest allocation on a CUDA device so far, None elsewhere."""
-    return round(torch.cuda.max_memory_allocated(device) / 1e6, 1) if device.type == "cuda" else None

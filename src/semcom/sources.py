@@ -13,7 +13,10 @@ ROOT = Path(__file__).resolve().parent.parent
 # new key, a new error text or a new log line trains nothing again.
 NEUTRAL = {"semcom"} | {
     f"semcom.{name}"
-    for name in ("checkpoint", "config", "errors", "jobs", "plugins", "progress", "provenance", "sections", "settings")
+    for name in (
+        *("attempt", "checkpoint", "interruption", "progress", "provenance", "run_state", "spent"),
+        *("config", "errors", "files", "jobs", "plugins", "sections", "settings"),
+    )
 }
 
 

@@ -14,6 +14,7 @@ from snakemake.exceptions import WorkflowError
 from semcom import jobs, paths
 from semcom.config import parse_config
 from semcom.errors import InputError
+from semcom.run_state import clear_finished
 from semcom.sources import source_files
 
 FILES = [workflow.configfiles[-1], *workflow.configfiles[:-1]]  # each replaces what those before it say
@@ -134,3 +135,11 @@ def figure_rounds(wildcards):
 def figure_label_fraction(wildcards):
     """The label fraction that an accuracy figure shows."""
     return LABEL_FRACTIONS[wildcards.figure]
+
+
+onsuccess:
+    clear_finished(f"{RESULTS}/checkpoints", RESULTS)
+
+
+onerror:
+    clear_finished(f"{RESULTS}/checkpoints", RESULTS)

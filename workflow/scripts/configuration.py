@@ -2,8 +2,9 @@
 
 import yaml
 
+from semcom.files import write_text
 from semcom.progress import reported_to
 
-with reported_to(snakemake.log[0]), open(snakemake.output[0], "w") as file:
-    file.write("# The configuration that made this folder; `snakemake --configfile` takes it as it is.\n")
-    yaml.safe_dump(snakemake.params.config, file, sort_keys=False)
+with reported_to(snakemake.log[0]):
+    head = "# The configuration that made this folder; `snakemake --configfile` takes it as it is.\n"
+    write_text(snakemake.output[0], head + yaml.safe_dump(snakemake.params.config, sort_keys=False))

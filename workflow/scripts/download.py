@@ -7,7 +7,7 @@ from semcom.progress import Progress, reported_to
 
 with reported_to(snakemake.log[0]):
     remote = snakemake.params.remote
-    progress = Progress(f"download {snakemake.wildcards.file}", remote["bytes"] // 2**20, "MiB")
+    progress = Progress(f"download {snakemake.wildcards.file}", remote["bytes"] // 2**20, "MiB", start=None)
     download(
         remote["urls"],
         Path(snakemake.output[0]),

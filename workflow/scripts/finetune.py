@@ -2,27 +2,26 @@
 
 from pathlib import Path
 
-from semcom import training
-from semcom.checkpoint import Checkpoint, fingerprint
-from semcom.data.scenes import load_scenes
-from semcom.finetune import finetune
-from semcom.jobs import FinetuneJob
+from semcom.attempt import Attempt
 from semcom.progress import reported_to
-from semcom.provenance import Provenance
-from semcom.tables import write_csv
 
-with reported_to(snakemake.log[0]):
-    job, seed = FinetuneJob(**snakemake.params.job), int(snakemake.wildcards.seed)
-    device = training.set_up(job.compute)
-    provenance = Provenance(snakemake.params.job, seed, device)
-    scenes = load_scenes(snakemake.input.scenes, snakemake.input.splits, device=device, modalities=job.modalities)
+job, seed = snakemake.params.job, int(snakemake.wildcards.seed)
+files = {"checkpoint": snakemake.params.checkpoint, "inputs": snakemake.input, "outputs": snakemake.output}
+with reported_to(snakemake.log[0]), Attempt("finetune", job, seed, **files) as attempt:
+    # Not at the top: these take seconds, and from here on a signal ends the run in good order.
+    from semcom import training
+    from semcom.data.scenes import load_scenes
+    from semcom.finetune import finetune
+    from semcom.jobs import FinetuneJob
+    from semcom.provenance import Provenance
+    from semcom.tables import write_csv
+
+    settings = FinetuneJob(**job)
+    device = training.set_up(settings.compute)
+    provenance = Provenance(job, seed, device)
+    scenes = load_scenes(snakemake.input.scenes, snakemake.input.splits, device=device, modalities=settings.modalities)
     encoders = snakemake.input.get("encoders")
-    run = fingerprint(snakemake.params.job, seed, snakemake.input)
-    checkpoint = Checkpoint(Path(snakemake.params.checkpoint), run)
-    result = finetune(job, scenes, seed, Path(encoders) if encoders else None, checkpoint)
-    write_csv(result.rounds, Path(snakemake.output.rounds))
-    write_csv(result.ledger, Path(snakemake.output.ledger))
-    provenance.write(
-        Path(snakemake.output.provenance), earlier_s=checkpoint.earlier_s, stage="finetune", status=result.status
-    )
-    checkpoint.remove()
+    result = finetune(settings, scenes, seed, Path(encoders) if encoders else None, attempt)
+    write_csv(result.rounds, snakemake.output.rounds)
+    write_csv(result.ledger, snakemake.output.ledger)
+    provenance.write(Path(snakemake.output.provenance), stage="finetune", status=result.status, **attempt.account())

@@ -3,6 +3,7 @@
 from semcom.config import parse_config
 from semcom.data.scenes import scene_table
 from semcom.data.splits import check_split, split_table
+from semcom.files import written_atomically
 from semcom.progress import reported_to
 
 with reported_to(snakemake.log[0]):
@@ -19,4 +20,5 @@ with reported_to(snakemake.log[0]):
         for method in config.grid.methods
     }
     check_split(table, config.grid.label_fractions, batch_sizes)
-    table.to_csv(snakemake.output[0], index=False)
+    with written_atomically(snakemake.output[0]) as temporary:
+        table.to_csv(temporary, index=False)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from semcom.files import write_text
 from semcom.progress import reported_to
 
 STYLE = """
@@ -23,8 +24,9 @@ with reported_to(snakemake.log[0]):
     table = table.loc[:, (table != "").any()].drop(columns="experiment", errors="ignore")
     table.columns = table.columns.str.replace("snr_db", "SNR (dB)").str.replace("_", " ")  # with spaces, headers wrap
     title, caption = snakemake.params.title, Path(snakemake.input.caption).read_text()
-    Path(snakemake.output[0]).write_text(
+    write_text(
+        snakemake.output[0],
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>\n'
         f"<h1>{escape(title)}</h1>\n<p>{escape(caption.strip())} Empty columns are left out.</p>\n"
-        f"{table.to_html(index=False, border=0)}\n</html>\n"
+        f"{table.to_html(index=False, border=0)}\n</html>\n",
     )

@@ -1,18 +1,18 @@
 """Write scenes in the layout of NYU Depth V2's two files, key by key as `nyud2_layout.py` describes it.
 
-Both files appear whole or not at all: they are written beside their target and then moved into place.
+Both files appear whole or not at all.
 """
 
 import io
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
 import scipy.io
+
+from semcom.files import written_atomically
 
 # MATLAB 7.3 is HDF5 behind a user block: 116 bytes of text, 8 of subsystem offset, version 0x0200, byte order.
 USER_BLOCK = 512
@@ -29,18 +29,6 @@ class Scene:
     raw_depth: np.ndarray
     scene_type: str  # one of the 27, such as "student_lounge"
     scene: str  # the room's name, shared by its frames, such as "student_lounge_0001"
-
-
-@contextmanager
-def _in_place_of(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, moved there on success and removed on failure."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _array(file: h5py.File, key: str, shape: tuple[int, ...], dtype: type, matlab_class: str) -> h5py.Dataset:
@@ -72,7 +60,7 @@ def write_labeled_mat(path: Path, *, n: int, width: int, height: int, scenes: It
     """
     keys = ("sceneTypes", "scenes", "rawRgbFilenames", "rawDepthFilenames")
     strings: dict[str, list[str]] = {key: [] for key in keys}
-    with _in_place_of(path) as temporary:
+    with written_atomically(path) as temporary:
         with h5py.File(temporary, "w", userblock_size=USER_BLOCK) as file:
             images = _array(file, "images", (n, 3, width, height), np.uint8, "uint8")
             depths = _array(file, "depths", (n, width, height), np.float32, "single")
@@ -102,6 +90,6 @@ def write_splits_mat(path: Path, train: Sequence[int], test: Sequence[int]) -> N
     buffer = io.BytesIO()
     columns = {"trainNdxs": train, "testNdxs": test}
     scipy.io.savemat(buffer, {key: np.asarray(values, np.uint16).reshape(-1, 1) for key, values in columns.items()})
-    with _in_place_of(path) as temporary:
+    with written_atomically(path) as temporary:
         # savemat's text holds the time of day; a fixed text makes the file reproducible
         temporary.write_bytes(_MAT5_TEXT + buffer.getvalue()[len(_MAT5_TEXT) :])

@@ -16,8 +16,6 @@ Layout (HDF5), N scenes of S x S pixels, one chunk a scene:
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -33,6 +31,7 @@ from semcom import plugins
 from semcom.data.source import ModalitySpec, SceneSource
 from semcom.data.splits import SPLITS, WITHHELD, class_counts
 from semcom.errors import InputError
+from semcom.files import written_atomically
 
 if TYPE_CHECKING:
     import torch
@@ -77,7 +76,7 @@ def ingest(
     with module.open_scenes(Path(labeled_mat), Path(splits_mat)) as source:
         counts = class_counts(source.labels, source.split, source.class_names)
         write_scenes(source, path, size=size, progress=progress)
-    with _written_atomically(Path(counts_csv)) as temporary:
+    with written_atomically(Path(counts_csv)) as temporary:
         counts.to_csv(temporary, index=False)
     return counts
 
@@ -112,7 +111,7 @@ def write_scenes(
             "choose another results folder or a smaller data.image_size"
         )
 
-    with _written_atomically(path) as temporary, h5py.File(temporary, "w") as file:
+    with written_atomically(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
         file.attrs["source_files"] = [original.name for original in source.files]
@@ -190,32 +189,6 @@ def _resize(image: np.ndarray, size: int) -> np.ndarray:
         small = np.asarray(pillow.resize((size, size), Image.Resampling.BILINEAR))
         out[:] = small.T if transposed else small
     return resized
-
-
-@contextlib.contextmanager
-def _written_atomically(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place on success and is removed on failure."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if _is_disk_full(error):
-            raise InputError(f"{path}: the disk is full; make room in {path.parent} and run again") from error
-        raise
-
-
-def _is_disk_full(error: BaseException | None) -> bool:
-    """HDF5 reports a full disk as an OSError or RuntimeError with the cause in its text."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            return True
-        if isinstance(error, OSError | RuntimeError) and os.strerror(errno.ENOSPC) in str(error):
-            return True
-        error = error.__context__
-    return False
 
 
 # Reading

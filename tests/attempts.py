@@ -1,0 +1,25 @@
+"""Attempts at runs in the tests' own process, whose signal handlers they put back."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from semcom.attempt import Attempt
+from semcom.interruption import ASKED_TO_STOP
+
+
+@pytest.fixture
+def own_signals():
+    """Puts back the handlers that an attempt leaves."""
+    before = {number: signal.getsignal(number) for number in ASKED_TO_STOP}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def attempt_in(folder: Path, stage: str = "pretrain", job: dict | None = None, seed: int = 0) -> Attempt:
+    """An attempt whose checkpoint is `run.pt` in the folder, and whose only output is `results/provenance.json`."""
+    return Attempt(
+        stage, job or {}, seed, checkpoint=folder / "run.pt", inputs=[], outputs=[folder / "results/provenance.json"]
+    )
