@@ -56,7 +56,7 @@ def test_panels_legend_and_units_are_the_papers(tmp_path):
         "Supervised", "SimCLR", "Barlow Twins", "Proposed", "Majority class (29.3 %)", "95 % t-interval over 5 seeds",
     ):  # fmt: skip
         assert text in found
-    assert "diverged" not in found and "Not run" not in found
+    assert "diverged" not in found and "Missing" not in found
 
 
 def test_mean_over_seeds_in_percent_and_t_interval():
@@ -101,7 +101,7 @@ def test_missing_cells_and_seeds_are_named(tmp_path):
         return cell | ((table["method"] == "proposed") & (table["seed"] == 3) & (table["snr_db"] == 10))
 
     found = texts(draw(rounds(drop=missing), snr_db=[10.0, 20.0, 30.0]), tmp_path)
-    assert "Not run: Proposed, 10 dB, seed 3; SimCLR, 20 dB; all methods, 30 dB." in found
+    assert "Missing 26 of 60 runs: Proposed, 10 dB, seed 3; SimCLR, 20 dB; all methods, 30 dB." in found
     assert "SimCLR, 10 dB, seeds 5 6" in texts(draw(rounds(), seeds=range(7)), tmp_path)
 
 

@@ -12,4 +12,5 @@ Each line imports from itself and from those above it, never from below; a test 
     checkpoint, attempt, training, provenance   what both stages share
     pretrain, finetune                          stages I and II
     tables, trials, claims, style, figures      what a reader sees
+    grid_state, state, partial                  how far a grid is, and what there is to see of it
 """

@@ -4,7 +4,6 @@ In:  `tables.collect_rounds`, `tables.collect_steps`, `scenes.h5`.
 Out: matplotlib figures, and by `save` their PDF, SVG and PNG files, the same bytes whenever they are rebuilt.
 """
 
-import os
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from matplotlib.lines import Line2D
 from semcom import style
 from semcom.data.scenes import scene_table
 from semcom.errors import InputError
+from semcom.files import written_atomically
 from semcom.tables import t_interval
 
 INTERVAL_SEEDS = 4  # with fewer, t-intervals say little (t = 12.7 for two), so the band shows the extremes instead
@@ -54,7 +54,7 @@ def accuracy_figure(
         methods: to show, in the order of the legend.
         snr_db: to show, a panel each.
         label_fraction: to show.
-        seeds: that each cell should have; None takes all that occur in `rounds`.
+        seeds: that each cell should have, those that lack one being named; None takes all that occur in `rounds`.
         majority_accuracy: share of the split's most frequent class, for a reference line.
 
     Raises:
@@ -99,7 +99,7 @@ def accuracy_figure(
         if any(cell["status"].ne("ok").any() for cell in cells.values()):
             notes.append("Crosses: where a run diverged, which leaves it out of the mean.")
         _legend_above(figure, handles)
-        _note_below(figure, " ".join([*notes, *_missing(cells, looks, expected)]))
+        _note_below(figure, " ".join(notes), *_missing(cells, looks, expected))
     return figure
 
 
@@ -138,10 +138,12 @@ def _curves(cell: pd.DataFrame, x: str, y: str, *, diverged: bool) -> pd.DataFra
 
 def _band(groups: Iterable[pd.DataFrame]) -> tuple[Callable | None, str]:
     """The band that suits the figure's smallest group of seeds, and its name in the legend."""
-    sizes = [curves.shape[1] for curves in groups if curves.shape[1] > 1]
+    counts = [curves.shape[1] for curves in groups]
+    sizes = [count for count in counts if count > 1]
     if not sizes:
         return None, "single seed"
     seeds = f"{min(sizes)} seeds" if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)} seeds"
+    seeds += ", without a band where there is one" if 1 in counts else ""
     if min(sizes) >= INTERVAL_SEEDS:
         return lambda values: t_interval(values)[1:], f"mean and 95 % t-interval over {seeds}"
     return lambda values: (values.min(axis=0), values.max(axis=0)), f"mean, minimum and maximum over {seeds}"
@@ -188,19 +190,23 @@ def _diverged_note(counts: Sequence[tuple[int, int]]) -> str:
 
 
 def _missing(cells: dict, looks: dict[str, style.MethodStyle], seeds: Sequence[int]) -> list[str]:
-    """A sentence on the cells and seeds that have no run, if there are any."""
-    notes = []
+    """A sentence on the runs that are not there, if there are any; cells by (SNR, or None in stage I, and method)."""
+    notes, count = [], 0
     for snr in dict.fromkeys(snr for snr, _ in cells):
-        panel = {method: cell for (other, method), cell in cells.items() if other == snr}
-        if all(cell.empty for cell in panel.values()):
-            notes.append(f"all methods, {snr:g} dB")
+        place = "" if snr is None else f", {snr:g} dB"
+        absent = {
+            method: sorted(set(seeds) - set(cell["seed"])) for (other, method), cell in cells.items() if other == snr
+        }
+        count += sum(map(len, absent.values()))
+        if all(cells[snr, method].empty for method in absent):
+            notes.append(f"all methods{place}")
             continue
-        for method, cell in panel.items():
-            absent = sorted(set(seeds) - set(cell["seed"]))
-            which = "" if cell.empty else f", seed{'s' * (len(absent) > 1)} {' '.join(map(str, absent))}"
-            if cell.empty or absent:
-                notes.append(f"{looks[method].label}, {snr:g} dB{which}")
-    return [f"Not run: {'; '.join(notes)}."] if notes else []
+        for method, without in absent.items():
+            which = f", seed{'s' * (len(without) > 1)} {' '.join(map(str, without))}"
+            if without or cells[snr, method].empty:
+                notes.append(f"{looks[method].label}{place}{'' if cells[snr, method].empty else which}")
+    how_many = f" {count} of {len(cells) * len(seeds)} runs" if count else ""
+    return [f"Missing{how_many}: {'; '.join(notes)}."] if notes else []
 
 
 def _handle(look: style.MethodStyle, label: str) -> Line2D:
@@ -221,8 +227,9 @@ def _legend_above(figure: Figure, handles: list[Line2D]) -> None:
     figure.set_figheight(figure.get_figheight() + box.height / figure.dpi)
 
 
-def _note_below(figure: Figure, text: str) -> None:
-    lines = textwrap.wrap(text, width=int(22 * figure.get_figwidth()))  # characters an inch at this size
+def _note_below(figure: Figure, *paragraphs: str) -> None:
+    width = int(22 * figure.get_figwidth())  # characters an inch at this size
+    lines = [line for paragraph in paragraphs for line in textwrap.wrap(paragraph, width)]
     figure.supxlabel("\n".join(lines), fontsize=7.5, color="0.3", linespacing=1.2)
     figure.set_figheight(figure.get_figheight() + 0.13 * len(lines))
 
@@ -230,7 +237,7 @@ def _note_below(figure: Figure, text: str) -> None:
 # Stage I
 
 
-def pretraining_figure(steps: pd.DataFrame, *, methods: Sequence[str]) -> Figure:
+def pretraining_figure(steps: pd.DataFrame, *, methods: Sequence[str], seeds: Sequence[int] | None = None) -> Figure:
     """Loss and gradient norm of stage I against its step, a column a method with its own loss axis.
 
     Losses of different methods are different quantities, so none shares an axis; gradient norms do. Where a run has
@@ -238,7 +245,8 @@ def pretraining_figure(steps: pd.DataFrame, *, methods: Sequence[str]) -> Figure
 
     Args:
         steps: of `tables.collect_steps`, in any order of rows.
-        methods: to show, in the order of the columns; those without stage I are left out.
+        methods: to show, in the order of the columns; those of which there is no run are left out.
+        seeds: that each of `methods` should have, those that lack one being named; None names nothing.
 
     Raises:
         InputError: `steps` holds none of `methods`, or mixes several experiments.
@@ -249,6 +257,7 @@ def pretraining_figure(steps: pd.DataFrame, *, methods: Sequence[str]) -> Figure
         raise InputError(f"no pre-training run of {', '.join(methods)}; run stage I of one of them first")
     # A panel has one method, so its colour is enough; dashes and markers would hide the course of thousands of steps.
     looks = {m: replace(look, linestyle="-", marker="") for m, look in style.method_styles(list(methods)).items()}
+    missing = _missing({(None, m): steps[steps["method"] == m] for m in methods}, looks, seeds) if seeds else []
     steps = steps[steps["method"].isin(shown)]
     block = -(-int(steps["step"].max()) // CURVE_POINTS)
     blocks = {(m, y): _blocks(steps[steps["method"] == m], y, block) for m in shown for y in ("loss", "gradient_norm")}
@@ -262,7 +271,7 @@ def pretraining_figure(steps: pd.DataFrame, *, methods: Sequence[str]) -> Figure
             for axes, name in zip(grid[:, column], ("loss", "gradient_norm"), strict=True):
                 if column and name == "gradient_norm":
                     axes.sharey(grid[1, 0])
-                    axes.tick_params(labelleft=False)
+                    axes.tick_params(labelleft=False, which="both")
                 if not survivors[method, name].empty:
                     _draw_mean(axes, survivors[method, name], looks[method], band, 0)
                 diverged = _curves(blocks[method, name], "step", name, diverged=True)
@@ -275,8 +284,8 @@ def pretraining_figure(steps: pd.DataFrame, *, methods: Sequence[str]) -> Figure
             grid[1, column].set_xlim(left=0)
         grid[0, 0].set_ylabel("Loss")
         grid[1, 0].set_ylabel("Gradient norm")
-        blocked = f" Each point: mean loss, and largest gradient norm, of {block} steps." if block > 1 else ""
-        _note_below(figure, f"Line and band: {band_label}.{blocked}")
+        blocked = [f"Each point: mean loss, and largest gradient norm, of {block} steps."] if block > 1 else []
+        _note_below(figure, " ".join([f"Line and band: {band_label}.", *blocked]), *missing)
     return figure
 
 
@@ -366,8 +375,5 @@ def save(figure: Figure, paths: Iterable[str | Path]) -> None:
         suffix = path.suffix.lstrip(".")
         if suffix not in without_dates:
             raise InputError(f"{path}: figures are written as {', '.join(without_dates)}; choose one of these endings")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".tmp")
-        with style.applied():
+        with style.applied(), written_atomically(path) as temporary:
             figure.savefig(temporary, format=suffix, metadata=without_dates[suffix])
-        os.replace(temporary, path)
