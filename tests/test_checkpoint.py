@@ -204,4 +204,6 @@ def test_a_fingerprint_is_of_what_files_hold_not_of_when_or_where(tmp_path):
         (tmp_path / folder / "scenes.h5").write_bytes(b"scenes")
     here = fingerprint({}, 0, [tmp_path / "here/scenes.h5"])
     (tmp_path / "here/scenes.h5").touch()
-    assert here == fingerprint({}, 0, [tmp_path / "here/scenes.h5"]) == fingerprint({}, 0, [tmp_path / "there/scenes.h5"])
+    assert (
+        here == fingerprint({}, 0, [tmp_path / "here/scenes.h5"]) == fingerprint({}, 0, [tmp_path / "there/scenes.h5"])
+    )

@@ -68,6 +68,7 @@ class Attempt:
         self._steps = 0  # of this attempt
         self._kept = False  # whether there is a checkpoint to go on from,
         self._gained = False  # and whether this attempt has brought it further
+        self._unrecorded = False  # whether it has been said that there is no record
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as undo:
@@ -92,7 +93,8 @@ class Attempt:
             self._clear()
         else:
             line = None if isinstance(error, Interrupted) else in_one_line(error) or f"{kind.__name__}: {error}"
-            self._write_record(error=line and " ".join(line.split()))
+            with contextlib.suppress(InputError, OSError):  # the error itself says enough
+                self._record.changed(error=line and " ".join(line.split())).write(self._path.with_suffix(".json"))
             self._lock.release(remove=False)
         self._signals.__exit__(kind, error, traceback)
 
@@ -225,7 +227,9 @@ class Attempt:
         try:
             self._record.write(self._path.with_suffix(".json"))
         except (InputError, OSError) as error:
-            logger.warning("no record of this run's state (%s)", error)
+            if not self._unrecorded:
+                logger.warning("no record of where this run is (%s); the training goes on", error)
+            self._unrecorded = True
 
     def _clear(self) -> None:
         """Remove the record and the lock. The checkpoint stays until Snakemake has the results, see `clear_finished`."""
@@ -246,11 +250,11 @@ class Attempt:
         record = self._record
         where = f"{signal} at {record.unit} {record.done} of {record.total}"
         way_on = "the same command goes on from there" if self._kept else "the same command starts it again"
-        if signal == "SIGUSR1" and job:  # the end of the job's time
-            if not self._steps:
-                raise InputError(
-                    f"{where}: the time of SLURM job {job} is too short for a single step; raise `runtime` in the profile"
-                )
+        if signal == "SIGUSR1" and job and not self._steps:  # the end of the job's time
+            raise InputError(
+                f"{where}: the time of SLURM job {job} is too short for a single step; raise `runtime` in the profile"
+            )
+        if job and interruption.may_requeue(job, signal):
             refused = interruption.requeue(job) if self._gained else "it would come no further"
             way_on = f"job {job} is not requeued ({refused}); {way_on}" if refused else f"job {job} is requeued"
         saved = "a checkpoint is saved" if self._kept else "no checkpoint is saved"

@@ -46,14 +46,31 @@ def slurm_job() -> str | None:
     return os.environ.get("SLURM_JOB_ID")
 
 
+def may_requeue(job: str, signal_name: str) -> bool:
+    """Whether a running SLURM job that got this signal should go back into the queue.
+
+    SIGUSR1 announces the end of its time. SIGTERM may announce a preemption, but is also how its user cancels a job,
+    which SLURM then no longer calls running.
+    """
+    if signal_name == "SIGUSR1":
+        return True
+    return signal_name == "SIGTERM" and _asked("squeue", "--noheader", f"--jobs={job}", "--format=%T") == (0, "RUNNING")
+
+
 def requeue(job: str) -> str | None:
     """Ask SLURM to put a running job back into its queue, where it begins again under the same number.
 
     Returns:
         None, or why SLURM would not: on some clusters jobs may not be requeued.
     """
+    status, answer = _asked("scontrol", "requeue", job)
+    return answer if status else None
+
+
+def _asked(*command: str) -> tuple[int, str]:
+    """Exit status of a SLURM client, and what it says, in one line."""
     try:
-        asked = subprocess.run(["scontrol", "requeue", job], check=False, capture_output=True, text=True, timeout=60)
+        asked = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
-        return " ".join(str(error).split())
-    return None if asked.returncode == 0 else " ".join((asked.stderr or asked.stdout).split())
+        return 1, " ".join(str(error).split())
+    return asked.returncode, " ".join((asked.stdout + asked.stderr).split())

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from semcom.files import write_text
+from semcom.interruption import slurm_job
 
 PACKAGES = ("torch", "torchvision", "numpy", "h5py", "pandas", "snakemake")
 
@@ -45,9 +46,10 @@ class Provenance:
 
 def scheduler() -> dict[str, str | None]:
     """Where a scheduler put this process: SLURM job, node and GPUs; None for what no scheduler has said."""
+    job = slurm_job()
     return {
-        "slurm_job": os.environ.get("SLURM_JOB_ID"),
-        "slurm_node": os.environ.get("SLURMD_NODENAME"),
+        "slurm_job": job,
+        "slurm_node": platform.node() if job else None,
         "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
     }
 
