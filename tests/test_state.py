@@ -201,6 +201,7 @@ def test_runs_behind_a_failed_stage_one_say_so(tmp_path):
     found = one(CELL, tmp_path)
     assert found.state == WAITING and found.reason == "starts from a stage I that failed: pretrain proposed seed 0"
     assert one(Run("finetune", "supervised", 0, 10, 1), tmp_path).reason is None
+    assert "Waiting\n  2 runs, e.g. finetune proposed 10 dB labels 1 seed 0: starts from a stage I" in text(tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["", "split,round\n", "split,round,epoch,accuracy,status\ntest,x,1,0.5,ok\n"])

@@ -47,8 +47,7 @@ def table(config: Config, states: Sequence[RunState], *, width: int, now: dateti
     parts += [_listed(INTERRUPTED, states, lambda state: _progress(state) + _whereabouts(state, now))]
     parts += [_listed(FAILED, states, lambda state: f"{state.reason}\n    log: {state.log}")]
     parts += [_listed(DIVERGED, states, _progress)]
-    waiting = [state for state in states if state.state == WAITING and state.reason]
-    parts += [_listed(WAITING, waiting, lambda state: state.reason)]
+    parts += [_waiting(states)]
     return "\n\n".join(filter(None, [*parts, _totals(states)]))
 
 
@@ -85,6 +84,19 @@ def _cell(state: RunState) -> str:
 def _listed(name: str, states: Sequence[RunState], detail: Callable[[RunState], str]) -> str:
     lines = [f"  {state.run}: {detail(state)}" for state in states if state.state == name]
     return "\n".join([name.capitalize(), *lines]) if lines else ""
+
+
+def _waiting(states: Sequence[RunState]) -> str:
+    """Why runs wait, where there is more to it than that their turn has not come; a line a reason."""
+    by_reason: dict[str, list[RunState]] = {}
+    for state in states:
+        if state.state == WAITING and state.reason:
+            by_reason.setdefault(state.reason, []).append(state)
+    lines = [
+        f"  {f'{len(same)} runs, e.g. ' if len(same) > 1 else ''}{same[0].run}: {reason}"
+        for reason, same in by_reason.items()
+    ]
+    return "\n".join(["Waiting", *lines]) if lines else ""
 
 
 def _progress(state: RunState) -> str:
