@@ -85,6 +85,7 @@ def test_stage_two_goes_on_where_it_was_killed(step, kill, tmp_path):
     resumed = finetuned(job, scenes, tmp_path)
     pd.testing.assert_frame_equal(resumed.rounds, whole.rounds, check_exact=True)
     pd.testing.assert_frame_equal(resumed.ledger, whole.ledger, check_exact=True)
+    pd.testing.assert_frame_equal(resumed.steps, whole.steps, check_exact=True)
 
 
 def test_a_run_killed_again_and_again_ends_the_same(kill, tmp_path):

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from semcom.claims import ABOUT_HALF, FAR, STATEMENTS, claim_tests, claim_verdicts
+from semcom.records import ROUNDS_COLUMNS, STEPS_COLUMNS
 from semcom.sections import TableSettings
-from semcom.tables import ROUNDS_COLUMNS, STEPS_COLUMNS, t_interval
+from semcom.tables import t_interval
 
 SETTINGS = TableSettings(last_evaluations=2, smooth_evaluations=1, hold_evaluations=1, targets=[1.0])
 SEEDS = range(5)
@@ -131,6 +132,16 @@ def test_gradients_explode_where_they_grow_tenfold_or_the_run_diverged():
     diverged = claim_tests(flat, steps(lambda *_: 1.0, status="diverged"), SETTINGS)
     by_method = diverged[diverged["claim"] == "e"].set_index("side")["verdict"]
     assert by_method.to_dict() == {"below": "contradicted", "above": "holds"}
+
+
+def test_gradients_of_stage_two_count_with_half_of_the_labels_only():
+    flat = runs(lambda *_: 0.5)
+    traces = steps(lambda method, step, seed: 1.0 if step < 50 else 20.0).rename(columns={"step": "round"})
+    traces = pd.concat(traces.assign(label_fraction=f, snr_db=10.0) for f in (1.0, 0.5))
+    tests = claim_tests(flat, None, SETTINGS, round_steps=traces)
+    tests = tests[tests["claim"] == "e"]
+    assert tests["label_fraction"].tolist() == [0.5, 0.5] and tests["estimate"].tolist() == [20.0, 20.0]
+    assert tests["verdict"].tolist() == ["contradicted", "holds"]  # both explode: below and above the threshold
 
 
 def test_one_seed_shows_nothing():

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from semcom import figures
+from semcom import figures, style, traces
+from semcom.curves import save
 from semcom.errors import InputError
 
 METHODS = ["supervised", "simclr", "barlow_twins", "proposed"]
@@ -41,7 +42,7 @@ def draw(table, **changes):
 
 def texts(figure, folder):
     """The figure's texts as an SVG reader finds them, lines of a wrapped note joined."""
-    figures.save(figure, [folder / "figure.svg"])
+    save(figure, [folder / "figure.svg"])
     return " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", (folder / "figure.svg").read_text()))
 
 
@@ -113,14 +114,14 @@ def test_no_runs_at_all_still_gives_a_figure(tmp_path):
 def test_row_order_does_not_matter_and_experiments_do_not_mix(tmp_path):
     table = diverge(rounds(), "proposed", 20.0, 2, at=30)
     for name, rows in (("a", table), ("b", table.sample(frac=1, random_state=0))):
-        figures.save(draw(rows), [tmp_path / f"{name}.svg"])
+        save(draw(rows), [tmp_path / f"{name}.svg"])
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     with pytest.raises(InputError, match="e, f"):
         draw(pd.concat([table, table.assign(experiment="f")]))
 
 
 def test_methods_differ_in_colour_line_style_and_marker():
-    styles = figures.style.method_styles([*METHODS, "new_a", "new_b", "new_c", "new_d"])
+    styles = style.method_styles([*METHODS, "new_a", "new_b", "new_c", "new_d"])
     for looks in (
         [to_hex(s.color) for s in styles.values()], [str(s.linestyle) for s in styles.values()],
         [s.marker for s in styles.values()],
@@ -159,7 +160,7 @@ def steps():
 
 
 def test_pretraining_figure_shows_the_explosion(tmp_path):
-    figure = figures.pretraining_figure(steps(), methods=METHODS)
+    figure = traces.pretraining_figure(steps(), methods=METHODS)
     found = texts(figure, tmp_path)
     titles = ("(a) SimCLR", "(b) Barlow Twins (1 of 2 diverged)")
     for text in (*titles, "Loss", "Gradient norm", "Stage I step", "of 3 steps"):
@@ -169,7 +170,34 @@ def test_pretraining_figure_shows_the_explosion(tmp_path):
     assert len(curves(gradient, "x")) == 1
     assert figure.axes[0].get_yscale() == "linear" and figure.axes[1].get_yscale() == "log"
     with pytest.raises(InputError, match="supervised"):
-        figures.pretraining_figure(steps(), methods=["supervised"])
+        traces.pretraining_figure(steps(), methods=["supervised"])
+
+
+def round_steps():
+    """Stage II of two methods at one SNR and two label fractions; one seed of Barlow Twins diverges with half of them."""
+    frames = []
+    for method in ("proposed", "barlow_twins"):
+        for fraction, rounds in ((1.0, 900), (0.5, 450)):
+            for seed in range(2):
+                frame = pd.DataFrame({"round": np.arange(1, rounds + 1), "gradient_norm": 2.0 + seed, "status": "ok"})
+                frame = frame.assign(experiment="e", method=method, snr_db=10.0, label_fraction=fraction, seed=seed)
+                frames.append(frame)
+    frames[-1] = frames[-1].iloc[:100].copy()
+    frames[-1].loc[99, ["gradient_norm", "status"]] = [np.inf, "diverged"]
+    frames[0].loc[500, "gradient_norm"] = 1e5  # one spike among 900 rounds
+    return pd.concat(frames)
+
+
+def test_gradient_figure_keeps_spikes_and_names_what_diverged_or_lacks(tmp_path):
+    arguments = {"methods": ["proposed", "barlow_twins"], "snr_db": [10], "label_fractions": [1.0, 0.5]}
+    figure = traces.gradient_figure(round_steps(), **arguments, seeds=[0, 1, 2])
+    found = texts(figure, tmp_path)
+    for text in ("(a) Full labels, SNR = 10 dB", "(b) Half of the labels", "Communication round", "Gradient norm"):
+        assert text in found
+    assert "(b: 1 of 2 diverged)" in found and "Missing 4 of 12 runs" in found
+    assert figure.axes[0].get_yscale() == "log" and figure.axes[0].get_ylim()[1] > 1e4
+    with pytest.raises(InputError, match="one experiment"):
+        traces.gradient_figure(pd.concat([round_steps(), round_steps().assign(experiment="f")]), **arguments)
 
 
 def scenes(path, modalities=("rgb", "depth")):
@@ -211,12 +239,12 @@ def test_all_formats_are_the_same_bytes_from_two_processes(tmp_path):
     diverge(rounds(), "simclr", 10.0, 1, at=20).to_pickle(tmp_path / "rounds.pkl")
     script = """
 import sys, pandas
-from semcom import figures
+from semcom import curves, figures
 folder, out = sys.argv[1:]
 figure = figures.accuracy_figure(pandas.read_pickle(f"{folder}/rounds.pkl"), methods=["simclr", "proposed"],
                                  snr_db=[10.0, 20.0], label_fraction=1.0)
 for name, drawn in (("a", figure), ("b", figures.contact_sheet(f"{folder}/scenes.h5", per_class=1))):
-    figures.save(drawn, [f"{out}/{name}.{suffix}" for suffix in ("pdf", "svg", "png")])
+    curves.save(drawn, [f"{out}/{name}.{suffix}" for suffix in ("pdf", "svg", "png")])
 assert "torch" not in sys.modules and "matplotlib.pyplot" not in sys.modules
 """
     digests = []
@@ -230,5 +258,5 @@ assert "torch" not in sys.modules and "matplotlib.pyplot" not in sys.modules
 
 def test_unknown_format_is_refused(tmp_path):
     with pytest.raises(InputError, match="figure.gif"):
-        figures.save(draw(rounds()), [tmp_path / "figure.gif"])
+        save(draw(rounds()), [tmp_path / "figure.gif"])
     assert not list(tmp_path.iterdir())

@@ -22,7 +22,7 @@ from semcom.files import is_disk_full, write_text, written_atomically
 from semcom.finetune import finetune
 from semcom.pretrain import pretrain
 from semcom.progress import logger, reported_to
-from semcom.tables import write_csv
+from semcom.records import write_csv
 
 pytestmark = pytest.mark.usefixtures("own_signals")
 

@@ -17,7 +17,7 @@ from semcom.errors import InputError
 from semcom.grid_state import STATES, grid_state
 from semcom.partial import MISSING_COLUMNS, missing_runs, write_partial
 from semcom.paths import Run
-from semcom.tables import write_csv
+from semcom.records import write_csv
 
 TEST = ("--configfile", "config/test.yaml")
 PARTIAL = Path("results/test/partial")

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semcom import tables
-from semcom.sections import TableSettings
+from semcom import records, tables
 from semcom.errors import InputError
+from semcom.sections import TableSettings
 
 METHODS = ["supervised", "simclr", "proposed"]
 SETTINGS = TableSettings(last_evaluations=2, smooth_evaluations=1, hold_evaluations=2, targets=[0.5, 1.0])
@@ -170,24 +170,24 @@ def test_tables_do_not_depend_on_the_order_of_paths_or_rows_and_rebuild_from_fil
     runs = [frame.assign(label_fraction=fraction) for fraction in (0.5, 1.0) for frame in small_grid()]
     runs.append(run("simclr", 0, [0.1, 0.3], split="validation"))
     paths = write(runs, tmp_path)
-    collected = tables.collect_rounds(paths, methods=METHODS)
-    pd.testing.assert_frame_equal(collected, tables.collect_rounds(paths[::-1], methods=METHODS))
+    collected = records.collect_rounds(paths, methods=METHODS)
+    pd.testing.assert_frame_equal(collected, records.collect_rounds(paths[::-1], methods=METHODS))
     assert collected["method"].unique().tolist() == METHODS
     assert len(collected) == sum(map(len, runs))
 
-    tables.write_csv(collected, tmp_path / "rounds.csv")
-    pd.testing.assert_frame_equal(collected, tables.collect_rounds([tmp_path / "rounds.csv"], methods=METHODS))
+    records.write_csv(collected, tmp_path / "rounds.csv")
+    pd.testing.assert_frame_equal(collected, records.collect_rounds([tmp_path / "rounds.csv"], methods=METHODS))
     shuffled = collected.sample(frac=1, random_state=1)
     for build in (tables.summary, tables.rounds_to_target):
-        tables.write_csv(build(collected, SETTINGS, methods=METHODS), tmp_path / "a.csv")
-        tables.write_csv(build(shuffled, SETTINGS, methods=METHODS), tmp_path / "b.csv")
+        records.write_csv(build(collected, SETTINGS, methods=METHODS), tmp_path / "a.csv")
+        records.write_csv(build(shuffled, SETTINGS, methods=METHODS), tmp_path / "b.csv")
         assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     assert not list(tmp_path.glob("*.tmp"))
 
 
 def test_csv_keeps_counts_whole(tmp_path):
     table = pd.DataFrame({"share": [1 / 3, np.nan], "bits": [1090519040.0, np.inf], "n": [1090519041, 2]})
-    tables.write_csv(table, tmp_path / "new" / "t.csv")
+    records.write_csv(table, tmp_path / "new" / "t.csv")
     text = (tmp_path / "new" / "t.csv").read_bytes()
     assert text == b"share,bits,n\n0.333333,1090519040,1090519041\n,inf,2\n"
 
@@ -196,7 +196,7 @@ def test_csv_keeps_counts_whole(tmp_path):
     ("text", "message"),
     [
         (b"", "empty"),
-        (",".join(tables.ROUNDS_COLUMNS).encode() + b"\n", "no rows"),
+        (",".join(records.ROUNDS_COLUMNS).encode() + b"\n", "no rows"),
         (b"a,b\n1,2\n", "column experiment is missing"),
         (b"\xff\xfe\x00", "cannot be read"),
         (None, "cannot be read"),
@@ -207,7 +207,7 @@ def test_unreadable_file_is_named(tmp_path, text, message):
     if text is not None:
         path.write_bytes(text)
     with pytest.raises(InputError, match=message) as error:
-        tables.collect_rounds([path], methods=METHODS)
+        records.collect_rounds([path], methods=METHODS)
     assert str(path) in str(error.value)
 
 
@@ -228,23 +228,23 @@ def test_malformed_row_is_named(tmp_path, column, value, message):
     rows.loc[2, column] = value
     (path,) = write([rows], tmp_path)
     with pytest.raises(InputError, match=message) as error:
-        tables.collect_rounds([path], methods=METHODS)
+        records.collect_rounds([path], methods=METHODS)
     assert str(path) in str(error.value)
 
 
 def test_truncated_file_and_a_run_given_twice_are_named(tmp_path):
     first, second = write([run("proposed", 0, [0.1, 0.2])] * 2, tmp_path)
     with pytest.raises(InputError, match="twice the row of .*method proposed") as error:
-        tables.collect_rounds([second, first], methods=METHODS)
+        records.collect_rounds([second, first], methods=METHODS)
     assert f"{first} and {second}" in str(error.value)
     first.write_text(first.read_text()[:-40])
     with pytest.raises(InputError, match=f"{first}: line 3"):
-        tables.collect_rounds([first], methods=METHODS)
+        records.collect_rounds([first], methods=METHODS)
 
 
 def test_no_files_and_an_unknown_split_are_refused():
     with pytest.raises(InputError, match="rounds.csv"):
-        tables.collect_rounds([], methods=METHODS)
+        records.collect_rounds([], methods=METHODS)
     with pytest.raises(InputError, match="validation"):
         tables.rounds_to_target(pd.concat(small_grid()), SETTINGS, methods=METHODS, split="validation")
 
@@ -263,8 +263,8 @@ def test_pretraining_summary(tmp_path):
         steps("proposed", 0, [9.0, 8.0, np.nan], [1.0, 90.0, np.inf], status="diverged", cross=[2.0] * 3),
     ]
     paths = write(runs, tmp_path)
-    collected = tables.collect_steps(paths, methods=["proposed", "simclr"])
-    backwards = tables.collect_steps(paths[::-1], methods=["proposed", "simclr"])
+    collected = records.collect_steps(paths, methods=["proposed", "simclr"])
+    backwards = records.collect_steps(paths[::-1], methods=["proposed", "simclr"])
     pd.testing.assert_frame_equal(collected, backwards[collected.columns])
     table = tables.pretraining_summary(collected, methods=["proposed", "simclr"])
     assert table["method"].tolist() == ["proposed", "simclr"]

@@ -56,16 +56,15 @@ def test_a_run_leaves_every_promised_file(finished):
     promised += [f"tables/{name}.csv" for name in ("rounds", "summary", "rounds_to_target", "claims", "claim_tests")]
     promised += [
         f"figures/{name}.{suffix}"
-        for name in ("figure4", "figure5", "pretraining", "contact_sheet")
+        for name in ("figure4", "figure5", "pretraining", "gradients", "contact_sheet")
         for suffix in ("pdf", "svg", "png")
     ]
     for method in ("proposed", "simclr", "barlow_twins"):
         promised += [f"pretrain/{method}/seed0/{name}" for name in ("encoders.pt", "steps.csv", "provenance.json")]
     for method in ("proposed", "simclr", "barlow_twins", "supervised"):
         for fraction in ("1", "0.5"):
-            promised += [
-                f"finetune/{method}/snr10/labels{fraction}/seed0/{name}" for name in ("rounds.csv", "provenance.json")
-            ]
+            cell = f"finetune/{method}/snr10/labels{fraction}/seed0"
+            promised += [f"{cell}/{name}" for name in ("rounds.csv", "ledger.csv", "steps.csv", "provenance.json")]
     missing = [name for name in promised if not (results / name).is_file() or not (results / name).stat().st_size]
     assert not missing
 

@@ -11,6 +11,7 @@ Each line imports from itself and from those above it, never from below; a test 
     interruption, run_state, spent              signals; who works on a run, and how long
     checkpoint, attempt, training, provenance   what both stages share
     pretrain, finetune                          stages I and II
-    tables, trials, claims, style, figures      what a reader sees
+    records, tables, trials, claims             what runs leave, and what follows from it
+    style, curves, figures, traces              what a reader sees
     grid_state, state, partial                  how far a grid is, and what there is to see of it
 """

@@ -40,12 +40,19 @@ EXPLODED = 10.0  # claim e: the largest later gradient norm over the median of t
 _CELL = ["label_fraction", "snr_db"]
 
 
-def claim_tests(rounds: pd.DataFrame, steps: pd.DataFrame | None, settings: TableSettings) -> pd.DataFrame:
+def claim_tests(
+    rounds: pd.DataFrame,
+    steps: pd.DataFrame | None,
+    settings: TableSettings,
+    *,
+    round_steps: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """Every test of every claim that the runs can speak to.
 
     Args:
-        rounds: of `tables.collect_rounds`; only the test scenes count.
-        steps: of `tables.collect_steps`, or None where no method has a stage I.
+        rounds: of `records.collect_rounds`; only the test scenes count.
+        steps: of `records.collect_steps`, or None where no method has a stage I.
+        round_steps: of `records.collect_round_steps`, or None to leave the gradients of stage II out.
 
     Returns:
         claim, statistic, compared_to, label_fraction, snr_db (missing for stage I), seeds, estimate, ci95_low,
@@ -57,7 +64,7 @@ def claim_tests(rounds: pd.DataFrame, steps: pd.DataFrame | None, settings: Tabl
         *_every_stage(rounds),
         *_fewer_labels(rounds, settings),
         *_other_losses(rounds, settings),
-        *(_gradients(steps) if steps is not None else []),
+        *_gradients(steps, round_steps),
         *_communication(rounds, settings),
     ]
     columns = ["claim", "statistic", "compared_to", *_CELL, "seeds", "estimate", "ci95_low", "ci95_high"]
@@ -109,25 +116,33 @@ def _other_losses(rounds: pd.DataFrame, settings: TableSettings) -> Iterator[dic
         yield from _differences("d", "accuracy at the end", _final_accuracy(rounds, settings), other)
 
 
-def _gradients(steps: pd.DataFrame) -> Iterator[dict]:
-    """Claim e: growth of the gradient norm in stage I, largest of the later steps over the median of the first quarter.
+def _gradients(steps: pd.DataFrame | None, round_steps: pd.DataFrame | None) -> Iterator[dict]:
+    """Claim e: growth of the gradient norm, the largest of the later steps over the median of the first quarter.
 
-    A diverged run's growth is infinite.
+    In stage I, and in stage II with half of the labels. A diverged run's growth is infinite.
     """
-    for method, side in ((PROPOSED, "below"), ("barlow_twins", "above")):
-        growth = [_growth(run) for _, run in steps[steps["method"] == method].sort_values("step").groupby("seed")]
-        if growth:
-            low, high = bootstrap_median_interval(np.array(growth), samples=BOOTSTRAP_SAMPLES, seed=0)
-            yield {
-                "claim": "e",
-                "statistic": f"growth of {method}'s gradient norm in stage I (median of seeds)",
-                "seeds": len(growth),
-                "estimate": float(np.median(growth)),
-                "ci95_low": low,
-                "ci95_high": high,
-                "threshold": EXPLODED,
-                "side": side,
-            }
+    groups = [("stage I", {}, steps, "step")] if steps is not None else []
+    if round_steps is not None:
+        half = round_steps[round_steps["label_fraction"] == FEWER_LABELS]
+        groups += [
+            ("stage II", dict(zip(_CELL, cell, strict=True)), runs, "round") for cell, runs in half.groupby(_CELL)
+        ]
+    for stage, cell, runs, order in groups:
+        for method, side in ((PROPOSED, "below"), ("barlow_twins", "above")):
+            growth = [_growth(run) for _, run in runs[runs["method"] == method].sort_values(order).groupby("seed")]
+            if growth:
+                low, high = bootstrap_median_interval(np.array(growth), samples=BOOTSTRAP_SAMPLES, seed=0)
+                yield {
+                    "claim": "e",
+                    "statistic": f"growth of {method}'s gradient norm in {stage} (median of seeds)",
+                    **cell,
+                    "seeds": len(growth),
+                    "estimate": float(np.median(growth)),
+                    "ci95_low": low,
+                    "ci95_high": high,
+                    "threshold": EXPLODED,
+                    "side": side,
+                }
 
 
 def _growth(run: pd.DataFrame) -> float:

@@ -32,10 +32,11 @@ EVALUATED_SPLITS = ("test", "validation")
 
 @dataclass(frozen=True)
 class Finetuned:
-    """What stage II leaves: one row an evaluation and split, the ledger by device, and the run's status."""
+    """What stage II leaves: one row an evaluation and split, the ledger by device, one row a round, and the run's status."""
 
     rounds: pd.DataFrame
     ledger: pd.DataFrame
+    steps: pd.DataFrame
     status: str
 
 
@@ -161,7 +162,9 @@ def finetune(
         loss.backward()
         value, norm = torch.stack([loss.detach(), training.gradient_norm(system)]).tolist()
         log.ledger.charge(costs)
-        if training.has_diverged([value, norm], norm, schedule.diverged_gradient_norm):
+        diverged = training.has_diverged([value, norm], norm, schedule.diverged_gradient_norm)
+        log.step(value, norm, training.DIVERGED if diverged else training.OK)
+        if diverged:
             status = training.DIVERGED
             log.add(scenes, dict.fromkeys(EVALUATED_SPLITS), status)
             break
@@ -235,6 +238,12 @@ class _Log:
         self.ledger = Ledger(job.modalities)
         self.rounds: list[dict] = []
         self.traffic: list[dict] = []
+        self.steps: list[dict] = []
+
+    def step(self, loss: float, gradient_norm: float, status: str) -> None:
+        """A row for the round that the ledger was charged last; of a diverged one, whose step was not taken, too."""
+        position = {"round": self.ledger.rounds, "epoch": self.ledger.rounds / self.rounds_per_epoch}
+        self.steps.append({**self.run, **position, "loss": loss, "gradient_norm": gradient_norm, "status": status})
 
     def add(self, scenes: Scenes, scores: dict[str, Score | None], status: str) -> None:
         """Rows for the splits that the scenes have; a score of None, of a run that has ended, leaves blanks."""
@@ -251,11 +260,14 @@ class _Log:
     def state_dict(self) -> dict:
         """Plain data for a checkpoint."""
         ledger = {device: asdict(traffic) for device, traffic in self.ledger.devices.items()}
-        return {"rounds": self.rounds, "traffic": self.traffic, "charged": self.ledger.rounds, "ledger": ledger}
+        rows = {"rounds": self.rounds, "traffic": self.traffic, "steps": self.steps}
+        return {**rows, "charged": self.ledger.rounds, "ledger": ledger}
 
     def load_state_dict(self, state: dict) -> None:
-        self.rounds, self.traffic, self.ledger.rounds = state["rounds"], state["traffic"], state["charged"]
+        self.rounds, self.traffic, self.steps = state["rounds"], state["traffic"], state["steps"]
+        self.ledger.rounds = state["charged"]
         self.ledger.devices = {device: Traffic(**traffic) for device, traffic in state["ledger"].items()}
 
     def result(self, status: str) -> Finetuned:
-        return Finetuned(pd.DataFrame(self.rounds), pd.DataFrame(self.traffic), status)
+        steps = pd.DataFrame(self.steps, columns=[*self.run, "round", "epoch", "loss", "gradient_norm", "status"])
+        return Finetuned(pd.DataFrame(self.rounds), pd.DataFrame(self.traffic), steps, status)

@@ -12,12 +12,15 @@ import pandas as pd
 
 from semcom import jobs, paths
 from semcom.config import Config
+from semcom.curves import save
 from semcom.errors import InputError
-from semcom.figures import accuracy_figure, pretraining_figure, save
+from semcom.figures import accuracy_figure
 from semcom.grid_state import FINISHED, UNITS, RunState, grid_state
 from semcom.pretrain import pretraining_overhead
 from semcom.progress import logger
-from semcom.tables import collect_rounds, collect_steps, pretraining_summary, rounds_to_target, summary, write_csv
+from semcom.records import collect_rounds, collect_steps, write_csv
+from semcom.tables import pretraining_summary, rounds_to_target, summary
+from semcom.traces import pretraining_figure
 
 FORMATS = (".pdf", ".svg", ".png")
 MISSING_COLUMNS = [

@@ -14,7 +14,7 @@ CELLS = {
 }
 OUTPUTS = {  # a run that has all of them is finished
     "pretrain": ("encoders.pt", "steps.csv", "provenance.json"),
-    "finetune": ("rounds.csv", "ledger.csv", "provenance.json"),
+    "finetune": ("rounds.csv", "ledger.csv", "steps.csv", "provenance.json"),
 }
 
 

@@ -136,7 +136,7 @@ def pretraining_overhead(
 
     Args:
         jobs: stage I of each method.
-        steps: of `tables.collect_steps`; tells how many steps each run took.
+        steps: of `records.collect_steps`; tells how many steps each run took.
         channel: whose convention counts the channel uses.
 
     Returns:

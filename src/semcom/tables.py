@@ -1,8 +1,7 @@
-"""From the runs' CSV files to the tables of results; plain pandas, no torch.
+"""From the records of runs to the tables of results; plain pandas, no torch.
 
-In:  one `rounds.csv` a fine-tuning run (`ROUNDS_COLUMNS`), one `steps.csv` a pre-training run (`STEPS_COLUMNS` and the
-     terms of its loss).
-Out: `rounds.csv` (all runs, tidy), `summary.csv` (accuracy), `rounds_to_target.csv` (overhead), `pretraining.csv`.
+In:  all evaluations (`records.collect_rounds`) and all steps of stage I (`records.collect_steps`).
+Out: `summary.csv` (accuracy), `rounds_to_target.csv` (overhead), `pretraining.csv`.
 
 A *run* is one method, SNR, label fraction and seed; a *panel* is all runs of an SNR and label fraction. Accuracies are
 shares in [0, 1].
@@ -13,8 +12,7 @@ began; `diverged_seeds` names them. Having no accuracy at the end, they are left
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -22,147 +20,18 @@ from scipy.special import stdtrit
 
 from semcom.config import BASELINE
 from semcom.errors import InputError
-from semcom.files import write_text
+from semcom.records import RUN, STEPS_RUN, by_method, shown
 from semcom.sections import TableSettings
-
-RUN = ["experiment", "method", "snr_db", "label_fraction", "seed"]
-LEDGER = ["uplink_channel_uses", "downlink_channel_uses", "uplink_bits", "downlink_bits"]
-MEASURED = ["accuracy", "mean_class_accuracy", "loss"]
-ROUNDS_COLUMNS = [*RUN, "split", "round", "epoch", *MEASURED, *LEDGER, "status"]
-ROUNDS_STATUS = ["ok", "diverged", "pretraining_diverged"]
-
-STEPS_RUN = ["experiment", "method", "seed"]
-STEPS_COLUMNS = [*STEPS_RUN, "step", "epoch", "loss", "gradient_norm", "status"]
-STEPS_STATUS = ["ok", "diverged"]
 
 CONFIDENCE = 0.95
 BOOTSTRAP_SAMPLES = 10_000  # leaves a percentile's Monte Carlo error far below the gap between two seeds
 
-_INTEGERS = ["seed", "round", "step", *LEDGER]
-_TEXT = ["experiment", "method", "split", "status"]
 _PANEL = ["experiment", "split", "label_fraction", "snr_db"]  # methods are compared within one
 _COSTS = {  # unit -> the columns whose sum is a run's cumulative cost
     "rounds": ["round"],
     "channel_uses": ["uplink_channel_uses", "downlink_channel_uses"],
     "bits": ["uplink_bits", "downlink_bits"],
 }
-
-
-# Reading and writing
-
-
-def collect_rounds(paths: Iterable[str | Path], *, methods: Sequence[str]) -> pd.DataFrame:
-    """All evaluations of all runs, one row per run, split and round.
-
-    Reads the files of single runs as well as the collected table, so `collect_rounds([written])` gives it back.
-
-    Args:
-        paths: in any order.
-        methods: the grid's, in the order of the rows; methods beyond them follow by name.
-
-    Returns:
-        `ROUNDS_COLUMNS`, sorted by experiment, method, SNR, label fraction, seed, split and round.
-
-    Raises:
-        InputError: a file is missing, empty or malformed, or a row occurs twice; the message names the file.
-    """
-    frames = []
-    for path in map(Path, paths):
-        frame = _read(path, ROUNDS_COLUMNS, ROUNDS_STATUS, nan_if_diverged=MEASURED, exact=True)
-        for column in ("accuracy", "mean_class_accuracy"):
-            _refuse(path, frame, column, (frame[column] < 0) | (frame[column] > 1), "a share from 0 to 1")
-        frames.append(frame.assign(_path=str(path)))
-    return _collected(frames, methods, [*RUN, "split", "round"], "rounds.csv")
-
-
-def collect_steps(paths: Iterable[str | Path], *, methods: Sequence[str]) -> pd.DataFrame:
-    """All pre-training steps of all runs; terms that only other methods' losses have are NaN.
-
-    Args and errors are those of `collect_rounds`.
-
-    Returns:
-        `STEPS_COLUMNS` and whatever else the files hold, sorted by experiment, method, seed and step.
-    """
-    nan_if_diverged = ["loss", "gradient_norm"]
-    frames = [
-        _read(path, STEPS_COLUMNS, STEPS_STATUS, nan_if_diverged=nan_if_diverged, exact=False).assign(_path=str(path))
-        for path in map(Path, paths)
-    ]
-    return _collected(frames, methods, [*STEPS_RUN, "step"], "steps.csv")
-
-
-def write_csv(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a table so that equal tables give equal bytes; `path` appears only when it is whole.
-
-    Six significant digits, whole numbers in full, `inf` for infinity, nothing for NaN.
-    """
-    write_text(path, table.to_csv(index=False, float_format=_shown, lineterminator="\n"))
-
-
-def _read(
-    path: Path, required: list[str], statuses: list[str], *, nan_if_diverged: list[str], exact: bool
-) -> pd.DataFrame:
-    remedy = "run its stage again"
-    try:
-        raw = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except pd.errors.EmptyDataError:
-        raise InputError(f"{path}: empty; {remedy}") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())}); {remedy}") from None
-    missing = [column for column in required if column not in raw]
-    extra = [column for column in raw if exact and column not in required]
-    if missing or extra:
-        fault = f"column {missing[0]} is missing" if missing else f"column {extra[0]} is not known"
-        raise InputError(f"{path}: {fault}; {remedy}")
-    if raw.empty:
-        raise InputError(f"{path}: holds no rows; {remedy}")
-    _refuse(path, raw, "status", ~raw["status"].isin(statuses), f"one of {', '.join(statuses)}")
-    frame = raw.copy()
-    for column in frame.columns.difference(_TEXT):
-        frame[column] = pd.to_numeric(raw[column], errors="coerce").astype(np.float64)
-        if column in required:  # what else a file holds is passed on, as numbers
-            blank = raw[column].str.lower().isin(["", "nan"])
-            allowed = blank & raw["status"].ne("ok") & (column in nan_if_diverged)
-            _refuse(path, raw, column, frame[column].isna() & ~allowed, "a number")
-        if column in required and column in _INTEGERS:
-            _refuse(path, raw, column, (frame[column] % 1 != 0) | (frame[column] < 0), "a whole number from 0 up")
-            frame[column] = frame[column].astype(np.int64)
-    return frame[required] if exact else frame
-
-
-def _refuse(path: Path, frame: pd.DataFrame, column: str, bad: pd.Series, expected: str) -> None:
-    """Raise for the first row in which `bad` holds."""
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        value = frame[column].iloc[row]
-        fault = f"line {row + 2}, column {column}: {str(value)!r} is not {expected}"
-        raise InputError(f"{path}: {fault}; run its stage again")
-
-
-def _collected(frames: list[pd.DataFrame], methods: Sequence[str], key: list[str], what: str) -> pd.DataFrame:
-    if not frames:
-        raise InputError(f"no {what} was given; run the stage that writes it")
-    table = pd.concat(frames, ignore_index=True)
-    twice = table[table.duplicated(key, keep=False)].sort_values([*key, "_path"], kind="stable")
-    if not twice.empty:
-        first = twice.iloc[0]
-        same = twice[(twice[key] == first[key]).all(axis=1)]["_path"].unique()
-        which = ", ".join(f"{column} {first[column]}" for column in key)
-        raise InputError(f"{' and '.join(same)}: twice the row of {which}; keep one")
-    return _by_method(table.drop(columns="_path"), key, methods)
-
-
-def _by_method(table: pd.DataFrame, key: list[str], methods: Sequence[str]) -> pd.DataFrame:
-    """Sort by `key`, with the methods in their own order."""
-    order = [*methods, *sorted(set(table["method"]) - set(methods))]
-    rank = {method: position for position, method in enumerate(order)}
-    by = table.sort_values(key, key=lambda column: column.map(rank) if column.name == "method" else column)
-    return by.reset_index(drop=True)
-
-
-def _shown(value: float) -> str:
-    # Six digits would round channel uses and bits, which are exact counts.
-    return f"{value:.0f}" if np.isfinite(value) and abs(value) >= 1e6 else f"{value:.6g}"
 
 
 # Statistics
@@ -354,7 +223,7 @@ def pretraining_summary(steps: pd.DataFrame, *, methods: Sequence[str]) -> pd.Da
         row["max_gradient_norm_step"] = pd.NA if peak is None else peak["step"]
         rows.append(row | {"status": end["status"]})
     table = pd.DataFrame(rows).astype({"max_gradient_norm_step": "Int64"})
-    return _by_method(table, STEPS_RUN, methods)
+    return by_method(table, STEPS_RUN, methods)
 
 
 def _seeds(runs: pd.DataFrame) -> dict:
@@ -386,11 +255,11 @@ def _costs_to_target(
 def _cost(unit: str, reached: np.ndarray, bounds: pd.Series, samples: int, seed: int) -> dict[str, float | str]:
     median = float(np.median(reached))
     low, high = bootstrap_median_interval(reached, samples=samples, seed=seed)
-    text = _shown(median) if np.isfinite(median) else f"> {_shown(float(bounds.median()))}"
+    text = shown(median) if np.isfinite(median) else f"> {shown(float(bounds.median()))}"
     return {f"median_{unit}": median, f"{unit}_text": text, f"ci95_low_{unit}": low, f"ci95_high_{unit}": high}
 
 
 def _by_panel(table: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     """Rows to be compared stand together: all labels before fewer, then SNR, target and method."""
     key = ["experiment", "split", "_labels", "snr_db", *(["target_share"] if "target_share" in table else []), "method"]
-    return _by_method(table.assign(_labels=-table["label_fraction"]), key, methods).drop(columns="_labels")
+    return by_method(table.assign(_labels=-table["label_fraction"]), key, methods).drop(columns="_labels")

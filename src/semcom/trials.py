@@ -52,7 +52,7 @@ def trial_table(accuracy: pd.DataFrame, steps: pd.DataFrame | None, config: Conf
 
     Args:
         accuracy: of `tables.run_accuracy`; only validation rooms count.
-        steps: of `tables.collect_steps`, or None where no trial has a stage I.
+        steps: of `records.collect_steps`, or None where no trial has a stage I.
 
     Returns:
         family, trial, changes; runs and diverged (of all cells and seeds); score, the mean accuracy over all runs, a

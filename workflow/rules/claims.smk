@@ -30,6 +30,7 @@ rule claims:
     input:
         rounds=finetune_files("rounds.csv"),
         steps=pretrain_files("steps.csv"),
+        round_steps=finetune_files("steps.csv"),
         code=sources("semcom.claims"),
     output:
         tests=f"{TABLES}/claim_tests.csv",

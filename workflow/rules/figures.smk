@@ -42,7 +42,7 @@ rule pretraining_figure:
     """Loss and gradient norm of stage I against its step."""
     input:
         steps=pretrain_files("steps.csv"),
-        code=sources("semcom.figures"),
+        code=sources("semcom.traces"),
     output:
         f"{FIGURES}/pretraining.pdf",
         report(
@@ -63,6 +63,33 @@ rule pretraining_figure:
         "Draw pretraining"
     script:
         "../scripts/pretraining_figure.py"
+
+
+rule gradient_figure:
+    """Gradient norm of stage II against communication round."""
+    input:
+        steps=finetune_files("steps.csv"),
+        code=sources("semcom.traces"),
+    output:
+        f"{FIGURES}/gradients.pdf",
+        report(
+            f"{FIGURES}/gradients.svg",
+            caption="../report/gradients.rst",
+            category="Figures",
+            labels={"item": "Fine-tuning: gradient norm"},
+        ),
+        f"{FIGURES}/gradients.png",
+    log:
+        f"{RESULTS}/logs/gradient_figure.log",
+    localrule: True
+    conda:
+        "../../envs/semcom.yaml"
+    params:
+        grid=CONFIG.grid.model_dump(),
+    message:
+        "Draw gradients"
+    script:
+        "../scripts/gradient_figure.py"
 
 
 rule contact_sheet:

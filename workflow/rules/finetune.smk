@@ -12,6 +12,7 @@ rule finetune:
     output:
         rounds=f"{FINETUNE}/rounds.csv",
         ledger=f"{FINETUNE}/ledger.csv",
+        steps=f"{FINETUNE}/steps.csv",
         provenance=f"{FINETUNE}/provenance.json",
     log:
         paths.log(CONFIG.experiment, "finetune"),

@@ -20,7 +20,7 @@ if CLAIMED:
         "tables/claim_tests": ("Tables", "The tests of each claim", "claim_tests"),
     }
 ARTEFACTS = (
-    [f"{FIGURES}/{name}{suffix}" for name in [*SHOWN, "contact_sheet"] for suffix in FORMATS]
+    [f"{FIGURES}/{name}{suffix}" for name in [*SHOWN, "gradients", "contact_sheet"] for suffix in FORMATS]
     + [f"{TABLES}/{name}.csv" for name in ("rounds", "summary", "rounds_to_target")]
     + [f"{RESULTS}/config.yaml", f"{RESULTS}/data/class_counts.csv"]
 )

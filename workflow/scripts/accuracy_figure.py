@@ -2,9 +2,10 @@
 
 import pandas as pd
 
-from semcom.figures import accuracy_figure, save
+from semcom.curves import save
+from semcom.figures import accuracy_figure
 from semcom.progress import reported_to
-from semcom.tables import collect_rounds
+from semcom.records import collect_rounds
 
 with reported_to(snakemake.log[0]):
     grid = snakemake.params.grid

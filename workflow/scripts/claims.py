@@ -2,13 +2,15 @@
 
 from semcom.claims import claim_tests, claim_verdicts
 from semcom.progress import reported_to
+from semcom.records import collect_round_steps, collect_rounds, collect_steps, write_csv
 from semcom.sections import TableSettings
-from semcom.tables import collect_rounds, collect_steps, write_csv
 
 with reported_to(snakemake.log[0]):
     settings, methods = TableSettings(**snakemake.params.settings), snakemake.params.methods
     files = snakemake.input.get("steps")
     steps = collect_steps(files, methods=methods) if files else None
-    tests = claim_tests(collect_rounds(snakemake.input.rounds, methods=methods), steps, settings)
+    round_steps = collect_round_steps(snakemake.input.round_steps, methods=methods)
+    rounds = collect_rounds(snakemake.input.rounds, methods=methods)
+    tests = claim_tests(rounds, steps, settings, round_steps=round_steps)
     write_csv(tests, snakemake.output.tests)
     write_csv(claim_verdicts(tests), snakemake.output.verdicts)

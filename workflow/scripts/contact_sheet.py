@@ -1,6 +1,7 @@
 """Glue: the contact sheet."""
 
-from semcom.figures import contact_sheet, save
+from semcom.curves import save
+from semcom.figures import contact_sheet
 from semcom.progress import reported_to
 
 with reported_to(snakemake.log[0]):

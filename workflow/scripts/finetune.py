@@ -14,7 +14,7 @@ with reported_to(snakemake.log[0]), Attempt("finetune", job, seed, **files) as a
     from semcom.finetune import finetune
     from semcom.jobs import FinetuneJob
     from semcom.provenance import Provenance
-    from semcom.tables import write_csv
+    from semcom.records import write_csv
 
     settings = FinetuneJob(**job)
     device = training.set_up(settings.compute)
@@ -24,4 +24,5 @@ with reported_to(snakemake.log[0]), Attempt("finetune", job, seed, **files) as a
     result = finetune(settings, scenes, seed, Path(encoders) if encoders else None, attempt)
     write_csv(result.rounds, snakemake.output.rounds)
     write_csv(result.ledger, snakemake.output.ledger)
+    write_csv(result.steps, snakemake.output.steps)
     provenance.write(Path(snakemake.output.provenance), stage="finetune", status=result.status, **attempt.account())

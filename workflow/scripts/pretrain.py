@@ -15,7 +15,7 @@ with reported_to(snakemake.log[0]), Attempt("pretrain", job, seed, **files) as a
     from semcom.jobs import PretrainJob
     from semcom.pretrain import pretrain
     from semcom.provenance import Provenance
-    from semcom.tables import write_csv
+    from semcom.records import write_csv
 
     settings = PretrainJob(**job)
     device = training.set_up(settings.compute)

@@ -1,8 +1,9 @@
 """Glue: the figure of stage I."""
 
-from semcom.figures import pretraining_figure, save
+from semcom.curves import save
 from semcom.progress import reported_to
-from semcom.tables import collect_steps
+from semcom.records import collect_steps
+from semcom.traces import pretraining_figure
 
 with reported_to(snakemake.log[0]):
     methods = snakemake.params.methods

@@ -3,8 +3,9 @@
 from semcom.jobs import PretrainJob
 from semcom.pretrain import pretraining_overhead
 from semcom.progress import reported_to
+from semcom.records import collect_steps, write_csv
 from semcom.sections import ChannelSettings
-from semcom.tables import collect_steps, pretraining_summary, write_csv
+from semcom.tables import pretraining_summary
 
 with reported_to(snakemake.log[0]):
     jobs = {method: PretrainJob(**job) for method, job in snakemake.params.jobs.items()}

@@ -1,8 +1,9 @@
 """Glue: tables of stage II."""
 
 from semcom.progress import reported_to
+from semcom.records import collect_rounds, write_csv
 from semcom.sections import TableSettings
-from semcom.tables import collect_rounds, rounds_to_target, summary, write_csv
+from semcom.tables import rounds_to_target, summary
 
 with reported_to(snakemake.log[0]):
     settings, methods = TableSettings(**snakemake.params.settings), snakemake.params.methods

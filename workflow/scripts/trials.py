@@ -2,7 +2,8 @@
 
 from semcom.config import parse_config
 from semcom.progress import reported_to
-from semcom.tables import collect_rounds, collect_steps, run_accuracy, write_csv
+from semcom.records import collect_rounds, collect_steps, write_csv
+from semcom.tables import run_accuracy
 from semcom.trials import trial_table
 
 with reported_to(snakemake.log[0]):

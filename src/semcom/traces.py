@@ -1,0 +1,154 @@
+"""Figures of training itself: loss and gradient norm of stage I, gradient norm of stage II.
+
+In: `records.collect_steps`, `records.collect_round_steps`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from semcom import curves, style
+from semcom.errors import InputError
+
+CURVE_POINTS = 300  # of thousands of steps: more than a column can show
+
+
+def pretraining_figure(steps: pd.DataFrame, *, methods: Sequence[str], seeds: Sequence[int] | None = None) -> Figure:
+    """Loss and gradient norm of stage I against its step, a column a method with its own loss axis.
+
+    Losses of different methods are different quantities, so none shares an axis; gradient norms do. Where a run has
+    more steps than `CURVE_POINTS`, a point is the mean loss, and the largest gradient norm, of a block of steps.
+
+    Args:
+        steps: of `records.collect_steps`, in any order of rows.
+        methods: to show, in the order of the columns; those of which there is no run are left out.
+        seeds: that each of `methods` should have, those that lack one being named; None names nothing.
+
+    Raises:
+        InputError: `steps` holds none of `methods`, or mixes several experiments.
+    """
+    curves.check_one_experiment(steps)
+    shown = [method for method in methods if (steps["method"] == method).any()]
+    if not shown:
+        raise InputError(f"no pre-training run of {', '.join(methods)}; run stage I of one of them first")
+    # A panel has one method, so its colour is enough; dashes and markers would hide the course of thousands of steps.
+    looks = {m: replace(look, linestyle="-", marker="") for m, look in style.method_styles(list(methods)).items()}
+    missing = (
+        curves.missing_runs({("", m): steps[steps["method"] == m] for m in methods}, looks, seeds) if seeds else []
+    )
+    steps = steps[steps["method"].isin(shown)]
+    block = -(-int(steps["step"].max()) // CURVE_POINTS)
+    blocks = {(m, y): _blocks(steps[steps["method"] == m], y, block) for m in shown for y in ("loss", "gradient_norm")}
+    survivors = {key: curves.by_seed(cell, "step", key[1], diverged=False) for key, cell in blocks.items()}
+    band, band_label = curves.band(survivors.values())
+    with style.applied():
+        width = style.DOUBLE_COLUMN if len(shown) > 1 else style.SINGLE_COLUMN
+        figure = Figure(figsize=(width, 3.1), layout="constrained")
+        grid = figure.subplots(2, len(shown), sharex=True, squeeze=False)
+        for column, method in enumerate(shown):
+            for axes, name in zip(grid[:, column], ("loss", "gradient_norm"), strict=True):
+                if column and name == "gradient_norm":
+                    axes.sharey(grid[1, 0])
+                    axes.tick_params(labelleft=False, which="both")
+                if not survivors[method, name].empty:
+                    curves.draw_mean(axes, survivors[method, name], looks[method], band, 0)
+                diverged = curves.by_seed(blocks[method, name], "step", name, diverged=True)
+                curves.draw_diverged(axes, diverged, looks[method], level=0.03)
+            _scale_loss(grid[0, column], blocks[method, "loss"]["loss"])
+            grid[1, column].set_yscale("log")
+            note = curves.diverged_note([curves.diverged_count(blocks[method, "loss"])])
+            grid[0, column].set_title(f"({chr(97 + column)}) {looks[method].label}{note}")
+            grid[1, column].set_xlabel("Stage I step")
+            grid[1, column].set_xlim(left=0)
+        grid[0, 0].set_ylabel("Loss")
+        grid[1, 0].set_ylabel("Gradient norm")
+        blocked = [f"Each point: mean loss, and largest gradient norm, of {block} steps."] if block > 1 else []
+        curves.note_below(figure, " ".join([f"Line and band: {band_label}.", *blocked]), *missing)
+    return figure
+
+
+def gradient_figure(
+    steps: pd.DataFrame,
+    *,
+    methods: Sequence[str],
+    snr_db: Sequence[float],
+    label_fractions: Sequence[float],
+    seeds: Sequence[int] | None = None,
+) -> Figure:
+    """Gradient norm of stage II against communication round, before clipping: a column a label fraction, a row an SNR.
+
+    A point is the largest norm of a block of rounds, so that no spike is lost where a run has more than `CURVE_POINTS`.
+
+    Args:
+        steps: of `records.collect_round_steps`, in any order of rows.
+        methods: to show, in the order of the legend.
+        seeds: that each cell should have, those that lack one being named; None names nothing.
+
+    Raises:
+        InputError: `steps` mixes several experiments.
+    """
+    curves.check_one_experiment(steps)
+    looks = style.method_styles(list(methods))
+    block = -(-int(steps["round"].max()) // CURVE_POINTS)
+    panels = [(snr, fraction) for snr in snr_db for fraction in label_fractions]
+    cells = {
+        (panel, method): steps[
+            (steps["snr_db"] == panel[0]) & (steps["label_fraction"] == panel[1]) & (steps["method"] == method)
+        ]
+        for panel in panels
+        for method in methods
+    }
+    blocks = {
+        key: _blocks(cell.rename(columns={"round": "step"}), "gradient_norm", block) for key, cell in cells.items()
+    }
+    survivors = {key: curves.by_seed(cell, "step", "gradient_norm", diverged=False) for key, cell in blocks.items()}
+    band, band_label = curves.band(survivors.values())
+    with style.applied():
+        width = style.DOUBLE_COLUMN if len(label_fractions) > 1 else style.SINGLE_COLUMN
+        figure = Figure(figsize=(width, 2.15 * len(snr_db)), layout="constrained")
+        grid = figure.subplots(len(snr_db), len(label_fractions), sharey=True, squeeze=False)
+        for number, (axes, panel) in enumerate(zip(grid.ravel(), panels, strict=True)):
+            snr, fraction = panel
+            axes.set_title(f"({chr(97 + number)}) {curves.labels(fraction)}, SNR = {snr:g} dB")
+            for order, method in enumerate(methods):
+                diverged = curves.by_seed(blocks[panel, method], "step", "gradient_norm", diverged=True)
+                curves.draw_diverged(axes, diverged, looks[method], level=0.03 + 0.07 * order)
+                if not survivors[panel, method].empty:
+                    curves.draw_mean(axes, survivors[panel, method], looks[method], band, order / len(methods))
+            axes.set_yscale("log")
+            axes.set_xlim(left=0)
+        for axes in grid[-1]:
+            axes.set_xlabel("Communication round")
+        for axes in grid[:, 0]:
+            axes.set_ylabel("Gradient norm")
+        handles = []
+        for method in methods:
+            counts = [curves.diverged_count(blocks[panel, method]) for panel in panels]
+            handles.append(curves.legend_handle(looks[method], looks[method].label + curves.diverged_note(counts)))
+        blocked = [f"Each point: largest norm of {block} rounds."] if block > 1 else []
+        placed = {
+            (f", {snr:g} dB, {curves.labels(share).lower()}", m): cell for ((snr, share), m), cell in cells.items()
+        }
+        missing = curves.missing_runs(placed, looks, seeds) if seeds else []
+        curves.legend_above(figure, handles)
+        curves.note_below(figure, " ".join([f"Line and band: {band_label}.", *blocked]), *missing)
+    return figure
+
+
+def _blocks(cell: pd.DataFrame, name: str, block: int) -> pd.DataFrame:
+    """One row per seed and block of steps: seed, step (the block's last), `name`, status (of the run's end)."""
+    cell = cell.sort_values("step")
+    finite = cell.assign(**{name: cell[name].where(np.isfinite(cell[name]))})
+    groups = finite.groupby(["seed", (finite["step"] - finite["step"].min()) // block])
+    how = "max" if name == "gradient_norm" else "mean"
+    return groups.agg(step=("step", "max"), **{name: (name, how)}, status=("status", "last")).reset_index("seed")
+
+
+def _scale_loss(axes: Axes, loss: pd.Series) -> None:
+    """Logarithmic where the loss, or its explosion, spans more than a decade or so."""
+    if loss.min() > 0 and loss.max() > 20 * loss.min():
+        axes.set_yscale("log")
