@@ -1,0 +1,271 @@
+"""Real training processes, killed at random moments of their whole life and started again as a user would.
+
+SEMCOM_KILLS sets how many in each stage; the full measure is `SEMCOM_KILLS=20 python -m pytest tests/test_kills.py -s`.
+SEMCOM_KILLS_SEED repeats the moments of an earlier run.
+"""
+
+import io
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+import yaml
+from conftest import copy_checkout, run_snakemake
+
+pytestmark = pytest.mark.slow
+
+KILLS = int(os.environ.get("SEMCOM_KILLS", "3"))
+SEED = int(os.environ.get("SEMCOM_KILLS_SEED", random.SystemRandom().randrange(10**6)))
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1)
+DEADLINE = 120
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A run of one stage: its folders below `results/test`, and the files whose bytes count."""
+
+    run: str
+    files: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.run.split("/")[0]
+
+    def outputs(self, folder: Path) -> list[Path]:
+        return [folder / "results/test" / self.run / name for name in self.files]
+
+    def checkpoint(self, folder: Path) -> Path:
+        return folder / "results/test/checkpoints" / f"{self.run}.pt"
+
+
+STAGES = {
+    "pretrain": Stage("pretrain/simclr/seed0", ("encoders.pt", "steps.csv")),
+    "finetune": Stage("finetune/supervised/snr10/labels1/seed0", ("rounds.csv", "ledger.csv")),
+}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When to send which signal: after a share of a whole run's life, then as soon as a file of the kind appears."""
+
+    number: signal.Signals
+    share: float
+    wait_for: str  # "nothing", "checkpoint" or "results"
+
+    def __str__(self) -> str:
+        then = {
+            "nothing": "",
+            "checkpoint": ", then in a checkpoint's writing",
+            "results": ", then in the results' writing",
+        }
+        return f"{self.number.name} at {self.share:.0%} of its life{then[self.wait_for]}"
+
+
+def moments(stage: str) -> list[Moment]:
+    """Half of them anywhere in a run's life, a quarter in a checkpoint's writing, a quarter in the results'."""
+    draw = random.Random(f"{SEED} {stage}")
+    kinds = [("nothing", "checkpoint", "nothing", "results")[i % 4] for i in range(KILLS)]
+    return [Moment(draw.choice(SIGNALS), draw.random() * (kind != "results"), kind) for kind in kinds]
+
+
+def start(folder: Path, stage: Stage) -> subprocess.Popen:
+    """Snakemake, asked for a run; with a checkpoint after every step or two."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    output = (folder / "output.txt").open("a")
+    target = str(stage.outputs(Path())[0])
+    return subprocess.Popen(
+        ["snakemake", "--cores", "1", "--rerun-incomplete", target, "--configfile", "config/kills.yaml"],
+        cwd=folder,
+        env=os.environ | {"PATH": path, "SEMCOM_CHECKPOINT_SECONDS": "0.1"},
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def training_process(snakemake: subprocess.Popen, stage: Stage) -> psutil.Process | None:
+    """The process that runs the stage's script, as soon as it is there; None if Snakemake ends without one."""
+    while snakemake.poll() is None:
+        for process in psutil.Process(snakemake.pid).children(recursive=True):
+            try:
+                if any(word.endswith(f".{stage.name}.py") for word in process.cmdline()[1:2]):
+                    return process
+            except psutil.NoSuchProcess:
+                continue
+        time.sleep(0.01)
+    return None
+
+
+def run_to_the_end(folder: Path, stage: Stage) -> float:
+    """Seconds that the training process lived."""
+    snakemake = start(folder, stage)
+    training_process(snakemake, stage)
+    began = time.monotonic()
+    assert snakemake.wait(DEADLINE) == 0, (folder / "output.txt").read_text()
+    return time.monotonic() - began
+
+
+def kill(folder: Path, stage: Stage, moment: Moment, life: float) -> str:
+    """Start the run and send its training process the signal; what the run had come to by then."""
+    snakemake = start(folder, stage)
+    process = training_process(snakemake, stage)
+    time.sleep(moment.share * life)
+    checkpoint = stage.checkpoint(folder)
+    results = [file for path in stage.outputs(folder) for file in (path, path.with_name(f"{path.name}.tmp"))]
+    awaited = {"nothing": [], "checkpoint": [checkpoint.with_suffix(".pt.tmp")], "results": results}[moment.wait_for]
+    while awaited and not any(map(os.path.exists, awaited)) and snakemake.poll() is None:
+        pass  # a file is being written for a few milliseconds: no time for sleep
+    try:
+        process.send_signal(moment.number)
+    except psutil.NoSuchProcess:
+        return "had ended"
+    begun = any(map(os.path.exists, results))
+    status = snakemake.wait(DEADLINE)
+    if not status:
+        return "ended unmoved"
+    step = saved_step(checkpoint)
+    return ("results begun, " if begun else "") + (f"checkpoint of step {step} left" if step else "no checkpoint left")
+
+
+def saved_step(checkpoint: Path) -> int | None:
+    """The step that a checkpoint is of, past its two lines of header."""
+    if not checkpoint.exists():
+        return None
+    return torch.load(io.BytesIO(checkpoint.read_bytes().split(b"\n", 2)[2]))["state"]["state"]["step"]
+
+
+@pytest.fixture(scope="module")
+def prepared(finished, tmp_path_factory) -> Path:
+    """A checkout with the data, and a configuration whose runs take many steps."""
+    folder = copy_checkout(tmp_path_factory.mktemp("kills") / "checkout")
+    shutil.copytree(finished / "results/test/data", folder / "results/test/data")
+    shutil.copytree(finished / ".snakemake/metadata", folder / ".snakemake/metadata")
+    config = yaml.safe_load((folder / "config/test.yaml").read_text())
+    config["pretrain"]["epochs"] = config["finetune"]["epochs"] = 40
+    config["finetune"]["evaluate_every_rounds"] = 10
+    config["decoder"]["dropout"] = 0.3
+    (folder / "config/kills.yaml").write_text(yaml.safe_dump(config))
+    return folder
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(name, prepared, tmp_path):
+    stage = STAGES[name]
+    whole = shutil.copytree(prepared, tmp_path / "whole", symlinks=True)
+    life = run_to_the_end(whole, stage)
+    print(f"\n{name}: SEMCOM_KILLS_SEED={SEED}, a whole run lives {life:.1f} s")
+    identical = []
+    for i, moment in enumerate(moments(name)):
+        folder = shutil.copytree(prepared, tmp_path / f"kill{i}", symlinks=True)
+        found = kill(folder, stage, moment, life)
+        run_to_the_end(folder, stage)
+        output = (folder / "output.txt").read_text()
+        assert "Traceback" not in output, output
+        provenance = json.loads(stage.outputs(folder)[0].with_name("provenance.json").read_text())
+        identical.append([file.read_bytes() for file in stage.outputs(folder)] == whole_bytes(whole, stage))
+        left = [str(file) for file in folder.rglob("*") if file.suffix in (".tmp", ".lock")]
+        assert not left and not stage.checkpoint(folder).exists()
+        same = "identical" if identical[-1] else "DIFFERENT"
+        print(f"{name} {i + 1:2d}: {moment}: {found}; {provenance['attempts']} attempts; {same}", flush=True)
+        shutil.rmtree(folder)
+    print(f"{name}: {sum(identical)} of {len(identical)} identical")
+    assert all(identical)
+
+
+def whole_bytes(folder: Path, stage: Stage) -> list[bytes]:
+    return [file.read_bytes() for file in stage.outputs(folder)]
+
+
+# Two processes, one run
+
+
+def wait_until(true: Callable[[], bool], folder: Path) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not true():
+        assert time.monotonic() < deadline, (folder / "output.txt").read_text()
+        time.sleep(0.05)
+
+
+def unlock(folder: Path) -> None:
+    """What Snakemake asks for after it was killed."""
+    assert run_snakemake(folder, "--unlock", "--configfile", "config/kills.yaml").returncode == 0
+
+
+def test_ctrl_c_ends_the_training_in_order(prepared, tmp_path):
+    """A terminal sends SIGINT to Snakemake and to all that it has started."""
+    stage = STAGES["pretrain"]
+    folder = shutil.copytree(prepared, tmp_path / "checkout", symlinks=True)
+    snakemake = start(folder, stage)
+    process = training_process(snakemake, stage)
+    wait_until(stage.checkpoint(folder).exists, folder)
+    os.killpg(snakemake.pid, signal.SIGINT)
+    assert snakemake.wait(DEADLINE) != 0 and not process.is_running()
+    output = (folder / "output.txt").read_text()
+    assert "interrupted: SIGINT at epoch" in output and "the same command goes on from there" in output
+    assert "Traceback" not in output and "KeyboardInterrupt" not in output
+    assert saved_step(stage.checkpoint(folder)) > 0
+    run_to_the_end(folder, stage)
+    assert "going on from" in (folder / "output.txt").read_text()
+
+
+def test_a_training_that_outlives_its_snakemake_is_waited_for_and_not_repeated(prepared, tmp_path):
+    """As a SLURM job does whose login node goes down."""
+    stage = STAGES["finetune"]
+    folder = shutil.copytree(prepared, tmp_path / "checkout", symlinks=True)
+    first = start(folder, stage)
+    orphan = training_process(first, stage)
+    wait_until(stage.checkpoint(folder).exists, folder)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    orphan.suspend()  # long enough for the second to find it at work
+    unlock(folder)
+    second = start(folder, stage)
+    wait_until(lambda: f"waiting: process {orphan.pid} on" in (folder / "output.txt").read_text(), folder)
+    orphan.resume()
+    assert second.wait(DEADLINE) == 0
+    output = (folder / "output.txt").read_text()
+    assert "another process has finished this run meanwhile; its results stay" in output
+    assert output.count("round 80/80") == 1 and not stage.checkpoint(folder).exists()
+    assert all(path.stat().st_size for path in stage.outputs(folder))
+
+
+def test_a_run_that_ended_unseen_is_not_repeated(prepared, tmp_path):
+    """Snakemake removes a job's outputs as the job begins, also those that a process wrote which it knew nothing of."""
+    stage = STAGES["pretrain"]
+    folder = shutil.copytree(prepared, tmp_path / "checkout", symlinks=True)
+    first = start(folder, stage)
+    orphan = training_process(first, stage)
+    wait_until(stage.checkpoint(folder).exists, folder)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    orphan.wait(DEADLINE)
+    written = whole_bytes(folder, stage)
+    (folder / "output.txt").write_text("")
+    unlock(folder)
+    run_to_the_end(folder, stage)
+    output = (folder / "output.txt").read_text()
+    assert "going on from" in output and "epoch 40/40" not in output  # nothing was trained
+    assert whole_bytes(folder, stage) == written and not stage.checkpoint(folder).exists()
+
+
+def test_two_checkouts_that_share_their_results_train_once(prepared, tmp_path):
+    stage = STAGES["finetune"]
+    here = shutil.copytree(prepared, tmp_path / "here", symlinks=True)
+    there = shutil.copytree(prepared, tmp_path / "there", symlinks=True)
+    shutil.rmtree(there / "results")
+    (there / "results").symlink_to(here / "results")
+    both = [start(folder, stage) for folder in (here, there)]
+    assert [snakemake.wait(DEADLINE) for snakemake in both] == [0, 0]
+    output = "".join((folder / "output.txt").read_text() for folder in (here, there))
+    assert output.count("round 80/80") == 1 and output.count("its results stay") == 1
