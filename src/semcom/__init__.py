@@ -8,6 +8,7 @@ Each line imports from itself and from those above it, never from below; a test 
     rng, data                                   random streams; files to scenes
     augment, channel, channels                  views; eq. (2)
     encoders, decoder, overhead                 eqs. (1), (4); the ledger
+    slurm, devices                              what a cluster is asked for; the GPU that a job takes
     interruption, run_state, spent              signals; who works on a run, and how long
     checkpoint, attempt, training, provenance   what both stages share
     pretrain, finetune                          stages I and II

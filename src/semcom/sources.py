@@ -15,7 +15,7 @@ NEUTRAL = {"semcom"} | {
     f"semcom.{name}"
     for name in (
         *("attempt", "checkpoint", "interruption", "progress", "provenance", "run_state", "spent"),
-        *("config", "errors", "files", "jobs", "plugins", "sections", "settings"),
+        *("config", "devices", "errors", "files", "jobs", "plugins", "sections", "settings"),
     )
 }
 

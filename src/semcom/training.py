@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
+from semcom import devices
 from semcom.errors import InputError
 from semcom.rng import stream
 from semcom.sections import ComputeSettings, ScheduleSettings
@@ -21,24 +22,14 @@ def set_up(compute: ComputeSettings) -> torch.device:
     """Apply threads and determinism to this process and return the device to train on.
 
     Raises:
-        InputError: the device that the configuration names is not there.
+        InputError: as `devices.choose`.
     """
     torch.set_num_threads(compute.threads)
     if compute.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA refuses matrix products
     torch.use_deterministic_algorithms(compute.deterministic)
     torch.backends.cudnn.benchmark = not compute.deterministic
-    if compute.device == "auto":
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    try:
-        device = torch.device(compute.device)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"compute.device: '{compute.device}' cannot be used ({reason}); set it to auto or cpu"
-        ) from None
-    return device
+    return devices.choose(compute)
 
 
 def encoder_arithmetic(compute: ComputeSettings, device: torch.device) -> AbstractContextManager:

@@ -1,0 +1,43 @@
+# On a SLURM cluster: what is looked at before anything is submitted, and what a job's own Snakemake does with signals.
+import signal
+
+from semcom import slurm
+
+if not workflow.is_main_process:
+    # The warning before a job's time is up goes to all its processes. This one would die of it and take the training
+    # along, which heeds the warning itself: it saves its state and goes back into the queue.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+
+def slurm_request(job):
+    """What a job will ask of SLURM."""
+    said = {name: job.resources.get(name) for name in slurm.Request.__dataclass_fields__ if job.resources.get(name)}
+    return slurm.Request(**{"cpus_per_task": job.threads} | said)
+
+
+def check_slurm_requests():
+    """Look at all that is about to be submitted, and for jobs that an earlier Snakemake has left.
+
+    Raises:
+        WorkflowError: SLURM is not there, or would refuse a job.
+    """
+    requests = {}
+    for job in workflow.dag.needrun_jobs():
+        if not job.is_local:
+            requests.setdefault(slurm_request(job), set()).add(job.rule.name)
+    if not requests:
+        return
+    try:
+        slurm.check(requests, slurm.profile_file(sys.argv[1:], os.environ.get("SNAKEMAKE_PROFILE")))
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    if left := slurm.jobs_of(Path.cwd()):
+        logger.warning(
+            f"SLURM jobs of an earlier run in this folder are still alive: {' '.join(left)}. A run that one of them "
+            f"works on waits for it and keeps its results. To end them: scancel {' '.join(left)}"
+        )
+
+
+onstart:
+    if workflow.executor_plugin.name == "slurm":
+        check_slurm_requests()
