@@ -51,7 +51,7 @@ class Stage:
 
 STAGES = {
     "pretrain": Stage("pretrain/simclr/seed0", ("encoders.pt", "steps.csv")),
-    "finetune": Stage("finetune/supervised/snr10/labels1/seed0", ("rounds.csv", "ledger.csv")),
+    "finetune": Stage("finetune/supervised/snr10/labels1/seed0", ("rounds.csv", "ledger.csv", "steps.csv")),
 }
 
 

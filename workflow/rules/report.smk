@@ -96,8 +96,10 @@ rule html_report:
     params:
         python=sys.executable,  # its Snakemake need not be on the PATH
         snakefile=os.path.relpath(workflow.main_snakefile),
+        temporary=f"{RESULTS}/report.tmp.html",  # moved when it is whole
     message:
         "Write {output}"
     shell:
         "{params.python:q} -m snakemake --snakefile {params.snakefile:q} --configfile {input.config:q} --nolock "
-        "--report {output:q} --report-stylesheet {input.style:q} -- {input.artefacts:q} > {log:q} 2>&1"
+        "--report {params.temporary:q} --report-stylesheet {input.style:q} -- {input.artefacts:q} > {log:q} 2>&1 && "
+        "mv {params.temporary:q} {output:q}"
