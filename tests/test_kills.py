@@ -8,6 +8,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -185,6 +186,22 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(name, prepared,
 
 def whole_bytes(folder: Path, stage: Stage) -> list[bytes]:
     return [file.read_bytes() for file in stage.outputs(folder)]
+
+
+def test_a_checkpoint_of_other_code_is_refused_and_the_run_begins_anew(prepared, tmp_path):
+    stage = STAGES["pretrain"]
+    folder = shutil.copytree(prepared, tmp_path / "checkout", symlinks=True)
+    snakemake = start(folder, stage)
+    process = training_process(snakemake, stage)
+    wait_until(stage.checkpoint(folder).exists, folder)
+    process.send_signal(signal.SIGTERM)
+    assert snakemake.wait(DEADLINE) != 0
+    loss = folder / "src/semcom/losses/simclr.py"
+    loss.write_text(loss.read_text() + "\n# changed\n")
+    run_to_the_end(folder, stage)
+    output = (folder / "output.txt").read_text()
+    assert len(re.findall(r"checkpoint refused: .*seed0.pt is of other settings, data or code; starting", output)) == 1
+    assert "going on from" not in output and not stage.checkpoint(folder).exists()
 
 
 # Two processes, one run

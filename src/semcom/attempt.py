@@ -52,7 +52,6 @@ class Attempt:
         job, seed, inputs: all that decides the run; inputs are files.
         checkpoint: where the run is kept. Its record (.json) and lock (.lock) lie beside it.
         outputs: the files that the run will write, `run_state.LAST_WRITTEN` among them and written last.
-
     """
 
     def __init__(
@@ -255,7 +254,7 @@ class Attempt:
                 f"{where}: the time of SLURM job {job} is too short for a single step; raise `runtime` in the profile"
             )
         if job and interruption.may_requeue(job, signal):
-            refused = interruption.requeue(job) if self._gained else "it would come no further"
+            refused = interruption.requeue(job) if self._gained else "nothing was gained"
             way_on = f"job {job} is not requeued ({refused}); {way_on}" if refused else f"job {job} is requeued"
         saved = "a checkpoint is saved" if self._kept else "no checkpoint is saved"
         raise Interrupted(f"{where}: {saved}; {way_on}")
