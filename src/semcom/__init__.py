@@ -15,4 +15,5 @@ Each line imports from itself and from those above it, never from below; a test 
     records, tables, trials, claims             what runs leave, and what follows from it
     style, curves, figures, traces              what a reader sees
     grid_state, state, partial                  how far a grid is, and what there is to see of it
+    calibration, sizing, sizing_text            what it takes in full
 """

@@ -1,0 +1,99 @@
+# What the experiment takes in full, from a short job a stage and method: predicted before, compared afterwards.
+SIZING = f"{RESULTS}/sizing"
+
+
+def calibrated_job(wildcards):
+    """The settings of a stage and method; SNR and label fraction do not change a step's time."""
+    if wildcards.stage == "pretrain":
+        return jobs.pretrain_job(CONFIG, wildcards.method).model_dump()
+    cell = wildcards.method, CONFIG.grid.snr_db[0], max(CONFIG.grid.label_fractions)
+    return jobs.finetune_job(CONFIG, *cell).model_dump()
+
+
+def calibrated_code(wildcards):
+    """The sources of the stage, with the method's own loss or the channel."""
+    own = (
+        pretrain_code(wildcards)
+        if wildcards.stage == "pretrain"
+        else sources(f"semcom.channels.{CONFIG.channel.model}")
+    )
+    return sorted({*own, *sources("semcom.calibration")})
+
+
+rule calibrate:
+    """A few steps of a stage, as its runs take them: for how long, and in how much memory."""
+    input:
+        scenes=f"{RESULTS}/data/scenes.h5",
+        splits=f"{RESULTS}/data/splits.csv",
+        weights=encoder_weights,
+        code=calibrated_code,
+    output:
+        f"{SIZING}/calibration/{{stage}}/{{method}}.csv",
+    log:
+        f"{RESULTS}/logs/calibrate/{{stage}}/{{method}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/calibrate/{{stage}}/{{method}}.tsv"
+    wildcard_constraints:
+        stage="pretrain|finetune",
+    conda:
+        "../../envs/semcom.yaml"
+    threads: CONFIG.compute.threads
+    params:
+        job=calibrated_job,
+        seed=CONFIG.grid.seeds[0],
+    message:
+        "Calibrate {wildcards.stage} {wildcards.method}"
+    script:
+        "../scripts/calibrate.py"
+
+
+rule predict:
+    """Jobs, hours and memory of the whole grid."""
+    input:
+        paces=sorted({run.fill(f"{SIZING}/calibration/{run.stage}/{{method}}.csv") for run in RUNS}),
+        splits=f"{RESULTS}/data/splits.csv",
+        code=sources("semcom.sizing"),
+    output:
+        f"{SIZING}/predicted.csv",
+    log:
+        f"{RESULTS}/logs/predict.log",
+    localrule: True
+    conda:
+        "../../envs/semcom.yaml"
+    params:
+        config=CONFIG.model_dump(),
+    message:
+        "Predict what {RESULTS} takes"
+    script:
+        "../scripts/predict.py"
+
+
+rule sizing:
+    """Print what was predicted."""
+    input:
+        f"{SIZING}/predicted.csv",
+    log:
+        f"{RESULTS}/logs/sizing.log",
+    localrule: True
+    conda:
+        "../../envs/semcom.yaml"
+    message:
+        "What {RESULTS} takes in full"
+    script:
+        "../scripts/sizing.py"
+
+
+rule sizing_compared:
+    """Print prediction and measurement of what is finished; with no input it neither trains nor predicts anew."""
+    log:
+        f"{RESULTS}/logs/sizing_compared.log",
+    localrule: True
+    conda:
+        "../../envs/semcom.yaml"
+    params:
+        predicted=f"{SIZING}/predicted.csv",
+        compared=f"{SIZING}/compared.csv",
+    message:
+        "What {RESULTS} took, against the prediction"
+    script:
+        "../scripts/sizing_compared.py"

@@ -1,0 +1,28 @@
+"""Glue: the pace of a stage and method."""
+
+import time
+
+began = time.monotonic()
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from semcom import training
+from semcom.calibration import calibrate
+from semcom.checkpoint import fingerprint
+from semcom.data.scenes import load_scenes
+from semcom.jobs import FinetuneJob, PretrainJob
+from semcom.progress import reported_to
+from semcom.records import write_csv
+
+with reported_to(snakemake.log[0]):
+    settings = {"pretrain": PretrainJob, "finetune": FinetuneJob}[snakemake.wildcards.stage]
+    job, seed = settings(**snakemake.params.job), snakemake.params.seed
+    output = Path(snakemake.output[0])
+    fingerprint(snakemake.params.job, seed, snakemake.input)  # as every attempt begins
+    device = training.set_up(job.compute)
+    scenes = load_scenes(snakemake.input.scenes, snakemake.input.splits, device=device, modalities=job.modalities)
+    pace = calibrate(job, scenes, seed, began=began, checkpoint=output.with_suffix(".pt"))
+    write_csv(pd.DataFrame([asdict(pace)]), output)

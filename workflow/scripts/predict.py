@@ -1,0 +1,13 @@
+"""Glue: what the whole grid takes."""
+
+import pandas as pd
+
+from semcom.config import parse_config
+from semcom.progress import reported_to
+from semcom.records import write_csv
+from semcom.sizing import predict
+
+with reported_to(snakemake.log[0]):
+    paces = pd.concat(map(pd.read_csv, snakemake.input.paces), ignore_index=True)
+    splits = pd.read_csv(snakemake.input.splits)
+    write_csv(predict(parse_config(snakemake.params.config), paces, splits), snakemake.output[0])
