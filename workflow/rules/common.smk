@@ -109,6 +109,22 @@ def finetune_job(wildcards):
     return jobs.finetune_job(CONFIG, *cell).model_dump()
 
 
+def calibrated_job(wildcards):
+    """The settings of a stage and method; SNR and label fraction do not change what a step takes."""
+    if wildcards.stage == "pretrain":
+        return pretrain_job(wildcards)
+    cell = wildcards.method, CONFIG.grid.snr_db[0], max(CONFIG.grid.label_fractions)
+    return jobs.finetune_job(CONFIG, *cell).model_dump()
+
+
+def calibrated_code(wildcards):
+    """The sources of a calibration, with the method's own loss or the channel."""
+    own = f"semcom.channels.{CONFIG.channel.model}"
+    if wildcards.stage == "pretrain":
+        own = f"semcom.losses.{jobs.pretrain_job(CONFIG, wildcards.method).loss}"
+    return sources("semcom.calibration", own)
+
+
 def pretrained_encoders(wildcards):
     """The encoders that a cell starts from; none for a method without a stage I."""
     source = CONFIG.stage_one(wildcards.method)

@@ -2,24 +2,6 @@
 SIZING = f"{RESULTS}/sizing"
 
 
-def calibrated_job(wildcards):
-    """The settings of a stage and method; SNR and label fraction do not change a step's time."""
-    if wildcards.stage == "pretrain":
-        return jobs.pretrain_job(CONFIG, wildcards.method).model_dump()
-    cell = wildcards.method, CONFIG.grid.snr_db[0], max(CONFIG.grid.label_fractions)
-    return jobs.finetune_job(CONFIG, *cell).model_dump()
-
-
-def calibrated_code(wildcards):
-    """The sources of the stage, with the method's own loss or the channel."""
-    own = (
-        pretrain_code(wildcards)
-        if wildcards.stage == "pretrain"
-        else sources(f"semcom.channels.{CONFIG.channel.model}")
-    )
-    return sorted({*own, *sources("semcom.calibration")})
-
-
 rule calibrate:
     """A few steps of a stage, as its runs take them: for how long, and in how much memory."""
     input:
