@@ -23,8 +23,8 @@ from semcom.spent import peak_device_memory_mb, peak_memory_mb
 
 WARM_UP = 3  # steps that do not count: a device's first ones choose algorithms and fill caches
 STEPS = (5, 200)
-SECONDS = 10
-EVALUATIONS = 3
+SECONDS = 20
+EVALUATIONS = 5  # at most, within as many seconds
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def calibrate(
         start_s=watch.began - began,
         steps=watch.counted,
         step_s=watch.step_s(),
-        evaluation_s=0.0 if first else _evaluation_s(job, scenes, seed),
+        evaluation_s=0.0 if first else _evaluation_s(job, scenes, seed, seconds),
         checkpoint_s=_checkpoint_s(watch.state, checkpoint),
         peak_memory_mb=peak_memory_mb(),
         peak_device_memory_mb=peak_device_memory_mb(),
@@ -156,16 +156,19 @@ def _timed(stage: Callable[[Stopwatch], object], seconds: float) -> Stopwatch:
     )
 
 
-def _evaluation_s(job: FinetuneJob, scenes: Scenes, seed: int) -> float:
+def _evaluation_s(job: FinetuneJob, scenes: Scenes, seed: int, seconds: float) -> float:
     system = System(job, scenes, seed).to(scenes.device, memory_format=training.memory_format(job.compute))
-    times = []
-    for _ in range(1 + EVALUATIONS):  # the first is a warm-up
+    times: list[float] = []
+    for number in range(1 + EVALUATIONS):
         began = time.monotonic()
         for split in EVALUATED_SPLITS:
             if split in scenes.indices:
                 evaluate(system, scenes, split, job, seed)
-        times.append(time.monotonic() - began)
-    return sum(times[1:]) / EVALUATIONS
+        if number:  # the first is a warm-up
+            times.append(time.monotonic() - began)
+        if sum(times) > seconds:
+            break
+    return sum(times) / len(times)
 
 
 def _checkpoint_s(state: dict, path: Path) -> float:

@@ -43,8 +43,7 @@ class Run:
 def runs(config: Config) -> list[Run]:
     """All runs of the grid: each stage I that it needs, once, then stage II, in the grid's order."""
     grid = config.grid
-    pretrained = dict.fromkeys(filter(None, map(config.stage_one, grid.methods)))
-    return [Run("pretrain", method, seed) for method in pretrained for seed in grid.seeds] + [
+    return [Run("pretrain", method, seed) for method in config.pretrained_methods() for seed in grid.seeds] + [
         Run("finetune", method, seed, snr_db, label_fraction)
         for method in grid.methods
         for snr_db in grid.snr_db
