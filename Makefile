@@ -1,7 +1,8 @@
 # make demo   the whole pipeline on the built-in rooms, from nothing
 # make test   the tests
+# make test-slurm   the pipeline on a real SLURM cluster of one node, which root brings up from Debian's packages
 # make reference   the demo, and a copy of what the README shows of it under results/reference/rooms
-# Both first make a virtual environment in .venv; CORES and PYTHON can be given.
+# All first make a virtual environment in .venv; CORES and PYTHON can be given.
 PYTHON ?= python3
 CORES ?= 2
 VENV := .venv
@@ -9,7 +10,7 @@ READY := $(VENV)/ready
 # The environment's own `snakemake` and `python` come first.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo test reference clean
+.PHONY: demo test test-slurm reference clean
 
 demo: $(READY)
 	snakemake --cores $(CORES) --quiet rules host reason all --configfile config/demo.yaml
@@ -28,6 +29,9 @@ reference: demo
 
 test: $(READY)
 	python -m pytest
+
+test-slurm: $(READY)
+	python -m pytest -m slurm tests/test_slurm.py
 
 $(READY): envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \

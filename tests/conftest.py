@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("Snakefile", "all", "workflow", "config", "envs", "src")
+PARTS = ("Snakefile", "all", "workflow", "config", "envs", "src", "slurm-gpu", "slurm-cpu", "local-gpu")
 
 Snakemake = Callable[..., subprocess.CompletedProcess]
 
@@ -20,7 +20,9 @@ def copy_checkout(target: Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         source = ROOT / part
-        if source.is_dir():
+        if source.is_symlink():
+            (target / part).symlink_to(source.readlink())
+        elif source.is_dir():
             shutil.copytree(
                 source, target / part, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
             )

@@ -1,10 +1,11 @@
-"""A real SLURM cluster of one node for the tests: controller, node, two stand-in GPUs, and nothing outside one folder.
+"""A real SLURM cluster of one node for the tests: controller, node, two stand-in GPUs.
 
-    python tests/slurm/cluster.py up FOLDER      start it, and print the line that lets a shell use it
+    python tests/slurm/cluster.py up FOLDER      start it; then sbatch, squeue and snakemake find it
     python tests/slurm/cluster.py down FOLDER    stop it
 
-It takes root and the Debian packages of `PACKAGES`. Keys, sockets, ports and configuration are its own, so that it meets
-no other SLURM. The GPUs are links to /dev/null: SLURM allocates them and sets CUDA_VISIBLE_DEVICES as for real ones.
+It takes root and the Debian packages of `PACKAGES`. Keys, sockets, ports and logs are its own and lie in FOLDER, so that
+it meets no other SLURM; outside there is one link, `CONF`, by which the clients inside jobs find it. The GPUs are links
+to /dev/null: SLURM allocates them and sets CUDA_VISIBLE_DEVICES as for real ones.
 """
 
 import contextlib
@@ -20,16 +21,19 @@ from pathlib import Path
 
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "munged", "mungekey")
+NAME = "semcom"
+CONF = Path("/etc/slurm/slurm.conf")
 GPUS = 2
-CPUS = 4  # advertised; the machine may have fewer
-MEMORY_MB = 8000
+MEMORY_MB = 64000  # advertised, as are the CPUs; the machine may have fewer
 CLOSED_ACCOUNT = "closed"
+URGENT = "urgent"  # the partition whose jobs preempt those of the others
+GRACE_S = 20
 
-# MinJobAge: the executor asks squeue, which must still know a job that ended a while ago.
+# MinJobAge: the executor asks squeue, and so do the tests at the end; both must find jobs that ended a while ago.
 # cred_expire: a requeued job waits until its old credential has expired, two minutes by default.
 # OverMemoryKill, Frequency: memory is enforced by looking at it each second, which needs no cgroups.
 SLURM_CONF = """\
-ClusterName=semcom
+ClusterName={name}
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller_port}
 SlurmdPort={node_port}
@@ -41,45 +45,64 @@ StateSaveLocation={folder}/controller
 SlurmdSpoolDir={folder}/node
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
-SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
+TaskProlog={folder}/task_prolog.sh
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=1
 JobAcctGatherParams=OverMemoryKill
 JobCompType=jobcomp/filetxt
 JobCompLoc={folder}/ended
+JobSubmitPlugins=lua
 MpiDefault=none
 ReturnToService=2
 SlurmdParameters=config_overrides
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 SchedulerParameters=sched_interval=2,bf_interval=2,sched_min_interval=0
-MinJobAge=300
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
+EnforcePartLimits=ALL
+MinJobAge=7200
 KillWait=10
 GresTypes=gpu
-JobSubmitPlugins=lua
-EnforcePartLimits=ALL
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory_mb} Gres=gpu:{gpus} State=UNKNOWN
-PartitionName=gpu Nodes={host} Default=YES MaxTime=2:00:00 PriorityTier=1 GraceTime=20 State=UP
-PartitionName=cpu Nodes={host} MaxTime=2:00:00 PriorityTier=1 State=UP
-PartitionName=urgent Nodes={host} MaxTime=2:00:00 PriorityTier=2 State=UP
+NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory={memory_mb} Gres=gpu:{gpus} State=UNKNOWN
+PartitionName=gpu Nodes={host} Default=YES MaxTime=1-00:00:00 PriorityTier=1 GraceTime={grace_s} State=UP
+PartitionName=cpu Nodes={host} MaxTime=1-00:00:00 PriorityTier=1 GraceTime={grace_s} State=UP
+PartitionName={urgent} Nodes={host} MaxTime=1-00:00:00 PriorityTier=2 State=UP
 """
 GRES_CONF = """\
 AutoDetect=off
 NodeName={host} Name=gpu File={folder}/gpu[0-{last_gpu}]
 """
+# Notes what each task finds in its environment.
+TASK_PROLOG = """\
+#!/bin/sh
+echo "$SLURM_JOB_ID|$CUDA_VISIBLE_DEVICES" >> {folder}/environments
+"""
+# Accounts proper need a database; a cluster's own rules about them do not.
+JOB_SUBMIT = """\
+function slurm_job_submit(job, partitions, user)
+   if job.account == "{closed_account}" then
+      return slurm.ESLURM_INVALID_ACCOUNT
+   end
+   return slurm.SUCCESS
+end
+
+function slurm_job_modify(job, record, partitions, user)
+   return slurm.SUCCESS
+end
+
+return slurm.SUCCESS
+"""
+MUNGE_FILES = {"socket": "socket", "key-file": "key", "pid-file": "pid", "seed-file": "seed", "log-file": "log"}
 
 
 class Cluster:
-    """One cluster in one folder; `environment` is what a client of it needs."""
+    """One cluster, and the folder that it lives in."""
 
     def __init__(self, folder: Path):
         self.folder = folder.resolve()
-        self.environment = {"SLURM_CONF": str(self.folder / "slurm.conf")}
         self.host = socket.gethostname().split(".")[0]
 
     def up(self) -> None:
@@ -87,74 +110,98 @@ class Cluster:
         self._write_configuration()
         (self.folder / "munge.key").unlink(missing_ok=True)
         subprocess.run(["mungekey", "--create", f"--keyfile={self.folder}/munge.key"], check=True)
-        self._start(
-            "munged",
-            "--foreground",
-            "--force",
-            *(f"--{name}={self.folder}/munge.{suffix}" for name, suffix in MUNGE_FILES.items()),
-        )
+        files = [f"--{option}={self.folder}/munge.{suffix}" for option, suffix in MUNGE_FILES.items()]
+        self._start("munged", "--foreground", "--force", *files)
         wait_until(lambda: (self.folder / "munge.socket").exists(), "munged's socket")
         self._start("slurmctld", "-D", "-c")
-        wait_until(lambda: "UP" in self.ask("scontrol", "ping"), "the controller")
-        self.start_node()
-
-    def start_node(self) -> None:
-        """Start the node's daemon and wait until the node is idle."""
+        wait_until(lambda: "UP" in ask("scontrol", "ping"), f"the controller; see {self.folder}/slurmctld.out")
         self._start("slurmd", "-D")
-        wait_until(lambda: self.ask("sinfo", "-h", "-p", "gpu", "-o", "%t").strip() in ("idle", "mix"), "the node")
+        wait_until(self.takes_jobs, f"the node; see {self.folder}/slurmd.out")
 
-    def stop_node(self) -> None:
-        """End the node's daemon, as a crash would."""
+    def takes_jobs(self) -> bool:
+        """Whether the node is up."""
+        return ask("sinfo", "-h", "-p", "gpu", "-o", "%t").strip() in ("idle", "mix", "alloc")
+
+    def lose_node(self) -> None:
+        """Let the node fail as by a power cut: all its processes end at once, and the controller gives it up."""
         self._stop("slurmd", signal.SIGKILL)
+        kill_jobs()
+        ask("scontrol", "update", f"nodename={self.host}", "state=down", "reason=lost")
+
+    def find_node(self) -> None:
+        """Start the node again."""
+        self._start("slurmd", "-D")
+        ask("scontrol", "update", f"nodename={self.host}", "state=resume")
+        wait_until(self.takes_jobs, "the node's return")
 
     def down(self) -> None:
-        """End all jobs and daemons."""
-        self.ask("scancel", "--user=root")
-        self.ask("scancel", "--user=root", "--signal=KILL", "--full")
+        """End all jobs, then the daemons."""
+        ask("scancel", "--user=root")
+        ask("scancel", "--user=root", "--signal=KILL", "--full")
         with contextlib.suppress(TimeoutError):
-            wait_until(lambda: not self.ask("squeue", "-h", "--states=running,completing"), "the jobs' end", 20)
+            wait_until(lambda: not ask("squeue", "-h", "--states=running,completing"), "the jobs' end", 20)
+        kill_jobs()
         for daemon in ("slurmd", "slurmctld", "munged"):
             self._stop(daemon, signal.SIGTERM)
+        if CONF.is_symlink() and CONF.readlink().parent == self.folder:
+            CONF.unlink()
 
-    def ask(self, *command: str) -> str:
-        """What a SLURM command prints, errors included."""
-        done = subprocess.run(
-            command, env=os.environ | self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        return done.stdout
+    def attempts(self) -> list[dict[str, str]]:
+        """Each turn that a job had, in the order of their ends, under the names that SLURM's log of ended jobs gives."""
+        lines = (self.folder / "ended").read_text().splitlines()
+        return [dict(field.split("=", 1) for field in line.split() if "=" in field) for line in lines]
+
+    def environments(self) -> dict[str, set[str]]:
+        """CUDA_VISIBLE_DEVICES in the tasks of each job, by the job's number; empty where it was not set."""
+        found: dict[str, set[str]] = {}
+        for line in (self.folder / "environments").read_text().splitlines():
+            job, gpus = line.split("|")
+            found.setdefault(job, set()).add(gpus)
+        return found
+
+    def comments(self) -> dict[str, str]:
+        """What the executor wrote of each job: its rule and wildcards."""
+        return dict(line.split("|", 1) for line in ask("squeue", "-h", "--states=all", "-o", "%A|%k").splitlines())
 
     def _write_configuration(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
         for name in ("controller", "node"):
-            (self.folder / name).mkdir(exist_ok=True)
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
         for gpu in range(GPUS):
             link = self.folder / f"gpu{gpu}"
             link.unlink(missing_ok=True)
             link.symlink_to("/dev/null")
         controller_port, node_port = free_ports(2)
         values = {
+            "name": NAME,
             "folder": self.folder,
             "host": self.host,
             "controller_port": controller_port,
             "node_port": node_port,
-            "cpus": CPUS,
             "memory_mb": MEMORY_MB,
             "gpus": GPUS,
             "last_gpu": GPUS - 1,
+            "grace_s": GRACE_S,
+            "urgent": URGENT,
             "closed_account": CLOSED_ACCOUNT,
         }
-        (self.folder / "slurm.conf").write_text(SLURM_CONF.format(**values))
-        (self.folder / "gres.conf").write_text(GRES_CONF.format(**values))
+        for name, text in (
+            ("slurm.conf", SLURM_CONF),
+            ("gres.conf", GRES_CONF),
+            ("task_prolog.sh", TASK_PROLOG),
+            ("job_submit.lua", JOB_SUBMIT),
+        ):
+            (self.folder / name).write_text(text.format(**values))
+        (self.folder / "task_prolog.sh").chmod(0o755)
+        (self.folder / "environments").touch()
+        CONF.unlink(missing_ok=True)
+        CONF.symlink_to(self.folder / "slurm.conf")
 
     def _start(self, program: str, *arguments: str) -> None:
-        """Start a daemon of our own, in its own session, and note its process."""
+        """Start a daemon in a session of its own, and note its process; it looks for its files beside our slurm.conf."""
+        environment = os.environ | {"SLURM_CONF": str(self.folder / "slurm.conf")}
         with (self.folder / f"{program}.out").open("a") as output:
             process = subprocess.Popen(
-                [program, *arguments],
-                env=os.environ | self.environment,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
+                [program, *arguments], env=environment, stdout=output, stderr=output, start_new_session=True
             )
         (self.folder / f"{program}.process").write_text(str(process.pid))
 
@@ -169,7 +216,9 @@ class Cluster:
         note.unlink()
 
 
-MUNGE_FILES = {"socket": "socket", "key-file": "key", "pid-file": "pid", "seed-file": "seed", "log-file": "log"}
+def ask(*command: str) -> str:
+    """What a SLURM client prints, errors included."""
+    return subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
 
 
 def ended(process: int) -> bool:
@@ -183,6 +232,18 @@ def ended(process: int) -> bool:
     return False
 
 
+def kill_jobs() -> None:
+    """End all processes of the cluster's jobs, and those by which SLURM looks after them.
+
+    SLURM itself finds a job's processes by their parents here, and misses one whose parent has ended.
+    """
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            in_a_job = f"SLURM_CLUSTER_NAME={NAME}" in (folder / "environ").read_text(errors="replace").split("\0")
+            if in_a_job or (folder / "cmdline").read_text().startswith("slurmstepd: ["):
+                os.kill(int(folder.name), signal.SIGKILL)
+
+
 def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on."""
     with contextlib.ExitStack() as stack:
@@ -192,7 +253,7 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
     """Ask a few times a second until the condition holds.
 
     Raises:
@@ -212,9 +273,8 @@ def what_is_missing() -> str | None:
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
         return f"{', '.join(missing)} not found: apt-get install {' '.join(PACKAGES)}"
-    running = subprocess.run(["scontrol", "ping"], capture_output=True, text=True).stdout
-    if "UP" in running:
-        return "this machine already belongs to a SLURM cluster, which is left alone"
+    if CONF.exists():  # not so a link to the folder of a cluster that is gone
+        return f"{CONF}: this machine belongs to another SLURM cluster, which is left alone"
     return None
 
 
@@ -227,4 +287,4 @@ if __name__ == "__main__":
         sys.exit(reason)
     else:
         cluster.up()
-        print(f"export SLURM_CONF={cluster.environment['SLURM_CONF']}")
+        print(ask("sinfo"), end="")

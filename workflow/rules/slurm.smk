@@ -19,7 +19,7 @@ def check_slurm_requests():
     """Look at all that is about to be submitted, and for jobs that an earlier Snakemake has left.
 
     Raises:
-        WorkflowError: SLURM is not there, or would refuse a job.
+        SystemExit: SLURM is not there, or would refuse a job; the log says so.
     """
     requests = {}
     for job in workflow.dag.needrun_jobs():
@@ -30,7 +30,8 @@ def check_slurm_requests():
     try:
         slurm.check(requests, slurm.profile_file(sys.argv[1:], os.environ.get("SNAKEMAKE_PROFILE")))
     except InputError as error:
-        raise WorkflowError(str(error)) from None
+        logger.error(str(error))
+        sys.exit(1)
     if left := slurm.jobs_of(Path.cwd()):
         logger.warning(
             f"SLURM jobs of an earlier run in this folder are still alive: {' '.join(left)}. A run that one of them "
