@@ -176,6 +176,14 @@ def test_a_preempted_job_is_requeued(scontrol, signal_in_step):
     assert (scontrol / "asked").read_text() == "requeue 4711\n"
 
 
+def test_a_job_that_is_preempted_before_its_first_step_is_requeued_too(scontrol):
+    with pytest.raises(Interrupted, match=r"no checkpoint is saved; job 4711 is requeued$"):
+        with attempt_in(scontrol) as attempt:
+            os.kill(os.getpid(), signal.SIGTERM)
+            run_of("pretrain")(attempt)
+    assert (scontrol / "asked").read_text() == "requeue 4711\n"
+
+
 @pytest.mark.parametrize(
     ("number", "state"),
     [(signal.SIGTERM, "COMPLETING"), (signal.SIGTERM, "CANCELLED"), (signal.SIGTERM, ""), (signal.SIGINT, "RUNNING")],

@@ -254,7 +254,8 @@ class Attempt:
                 f"{where}: the time of SLURM job {job} is too short for a single step; raise `runtime` in the profile"
             )
         if job and interruption.may_requeue(job, signal):
-            refused = interruption.requeue(job) if self._gained else "nothing was gained"
+            in_vain = signal == "SIGUSR1" and not self._gained  # the next one's time would end as this one's
+            refused = "nothing was gained" if in_vain else interruption.requeue(job)
             way_on = f"job {job} is not requeued ({refused}); {way_on}" if refused else f"job {job} is requeued"
         saved = "a checkpoint is saved" if self._kept else "no checkpoint is saved"
         raise Interrupted(f"{where}: {saved}; {way_on}")
