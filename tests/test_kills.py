@@ -76,7 +76,7 @@ class Moment:
 def moments(stage: str) -> list[Moment]:
     """Half of them anywhere in a run's life, a quarter in a checkpoint's writing, a quarter in the results'."""
     draw = random.Random(f"{SEED} {stage}")
-    kinds = [("nothing", "checkpoint", "nothing", "results")[i % 4] for i in range(KILLS)]
+    kinds = [("nothing", "checkpoint", "results", "nothing")[i % 4] for i in range(KILLS)]
     return [Moment(draw.choice(SIGNALS), draw.random() * (kind != "results"), kind) for kind in kinds]
 
 
