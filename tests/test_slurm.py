@@ -6,18 +6,19 @@
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import copy_checkout
 from slurm import day as days
-from slurm.cluster import CLOSED_ACCOUNT, CONF, GPUS, Cluster, ask, what_is_missing
+from slurm.cluster import CLOSED_ACCOUNT, CONF, GPUS, Cluster, ask, may_mount, wait_until, what_is_missing
 from slurm.day import CANCELLED, CONFIG, LOST, ORPHAN, STARVED, TIMED, Day, edit_profile, snakemake
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 
 TRAINING = ("pretrain", "finetune")
+ROOMS = "results/test/data/rooms_labeled.mat"
 
 
 @pytest.fixture(scope="module")
@@ -122,18 +123,17 @@ def test_a_run_longer_than_its_time_limit_takes_several_turns(day):
     assert "SIGUSR1 at round" in day.slurm_logs(TIMED) and "is requeued" in day.slurm_logs(TIMED)
 
 
-def test_preempted_jobs_come_back(day):
-    assert day.preempted
-    for job in day.preempted:
-        turns = [turn for turn in day.cluster.attempts() if turn["JobId"] == job]
-        assert states(turns)[-1] == "COMPLETED" and "PENDING" in states(turns)
+def test_a_preempted_job_comes_back(day):
+    (job,) = day.preempted
+    turns = [turn for turn in day.cluster.attempts() if turn["JobId"] == job]
+    assert states(turns)[-1] == "COMPLETED" and "PENDING" in states(turns)
+    assert "SIGTERM at round" in day.slurm_logs(TIMED)
 
 
-def test_jobs_of_a_lost_node_come_back(day):
-    assert day.lost
-    for job in day.lost:
-        turns = [turn for turn in day.cluster.attempts() if turn["JobId"] == job]
-        assert "NODE_FAIL" in states(turns) and states(turns)[-1] == "COMPLETED"
+def test_the_job_of_a_lost_node_comes_back(day):
+    (job,) = day.lost
+    turns = [turn for turn in day.cluster.attempts() if turn["JobId"] == job]
+    assert "NODE_FAIL" in states(turns) and states(turns)[-1] == "COMPLETED"
     assert "going on from" in day.slurm_logs(LOST)
 
 
@@ -149,19 +149,55 @@ def test_the_job_of_a_killed_snakemake_is_named_and_its_work_is_kept(day):
     assert f"of SLURM job {orphan}" in day.slurm_logs(ORPHAN)  # what the second job says while it waits
 
 
-# Bad requests
+# Files and nodes that are late
 
 
 @pytest.fixture
 def checkout(tmp_path) -> Path:
-    return copy_checkout(tmp_path / "checkout")
+    return days.prepare(tmp_path / "checkout")
+
+
+def test_a_node_that_is_down_is_waited_for(cluster, checkout):
+    edit_profile(checkout, {"status-checks: 15": "status-checks: 1"})
+    cluster.lose_node()
+    main = days.start(checkout, "--profile", "slurm-gpu", target=ROOMS)
+    try:
+        wait_until(lambda: "submitted with" in log_of(checkout), "the submission")
+    finally:
+        days.interrupt(main)
+        cluster.find_node()
+
+
+def test_outputs_that_the_file_system_shows_late_are_waited_for(cluster, checkout):
+    if not may_mount():
+        pytest.skip("this machine allows no mounts, not even to root")
+    shown = checkout / "results/test/data"
+    shown.mkdir(parents=True)
+    written = cluster.hide(shown)
+    edit_profile(checkout, {"status-checks: 15": "status-checks: 1"})
+    main = days.start(checkout, "--profile", "slurm-gpu", target=ROOMS)
+    try:
+        wait_until(lambda: "Waiting at most 30 seconds for missing files" in log_of(checkout), "the job's end", 120)
+        assert not list(shown.iterdir()) and (written / Path(ROOMS).name).is_file()
+        for path in written.iterdir():
+            shutil.copy2(path, shown)
+        assert main.wait(timeout=60) == 0, log_of(checkout)
+    finally:
+        days.interrupt(main)
+
+
+def log_of(checkout: Path) -> str:
+    return (checkout / "snakemake.log").read_text()
+
+
+# Bad requests
 
 
 def refused(checkout: Path, changes: dict[str, str]) -> str:
     """What is said where the profile has these changes; nothing may have been submitted."""
     edit_profile(checkout, changes)
     before = ask("squeue", "-h", "--states=all", "-o", "%A")
-    done = snakemake(checkout, "--profile", "slurm-gpu", "all", *CONFIG[:2])
+    done = snakemake(checkout, "--profile", "slurm-gpu", "all", *CONFIG)
     assert done.returncode == 1 and "Traceback" not in done.stdout
     assert ask("squeue", "-h", "--states=all", "-o", "%A") == before
     assert not list((checkout / "results").rglob("scenes.h5"))
@@ -201,18 +237,8 @@ def test_what_only_slurm_knows_is_said_in_its_words(cluster, checkout):
     assert "--constraint=h100" in said and "Invalid feature specification" in said
 
 
-def test_a_node_that_is_down_is_no_fault_of_the_profile(cluster, checkout):
-    cluster.lose_node()
-    try:
-        done = days.start(checkout, "--profile", "slurm-gpu", target="results/test/data/rooms_labeled.mat")
-        days.wait_until(lambda: "submitted with" in (checkout / "snakemake.log").read_text(), "the submission")
-    finally:
-        days.interrupt(done)
-        cluster.find_node()
-
-
 def test_a_controller_that_does_not_answer_is_named(cluster, checkout):
     deaf = checkout / "slurm.conf"
-    deaf.write_text(re.sub("SlurmctldPort=.*", "SlurmctldPort=1", CONF.read_text()))
+    deaf.write_text(re.sub("SlurmctldPort=.*", "SlurmctldPort=1\nMessageTimeout=2", CONF.read_text()))
     done = snakemake(checkout, "--profile", "slurm-gpu", "all", *CONFIG[:2], SLURM_CONF=str(deaf))
     assert done.returncode == 1 and "executor: slurm, but SLURM does not answer" in done.stdout

@@ -115,7 +115,7 @@ class Cluster:
         wait_until(lambda: (self.folder / "munge.socket").exists(), "munged's socket")
         self._start("slurmctld", "-D", "-c")
         wait_until(lambda: "UP" in ask("scontrol", "ping"), f"the controller; see {self.folder}/slurmctld.out")
-        self._start("slurmd", "-D")
+        self._start_node()
         wait_until(self.takes_jobs, f"the node; see {self.folder}/slurmd.out")
 
     def takes_jobs(self) -> bool:
@@ -130,9 +130,27 @@ class Cluster:
 
     def find_node(self) -> None:
         """Start the node again."""
-        self._start("slurmd", "-D")
+        self._start_node()
         ask("scontrol", "update", f"nodename={self.host}", "state=resume")
         wait_until(self.takes_jobs, "the node's return")
+
+    def hide(self, folder: Path) -> Path:
+        """Let jobs write elsewhere what they write in this folder, so that it does not show outside the node.
+
+        Returns:
+            Where it lies.
+
+        Raises:
+            PermissionError: this machine allows no mounts.
+        """
+        if not may_mount():
+            raise PermissionError("mounts are not allowed here, not even to root")
+        elsewhere = self.folder / "hidden"
+        elsewhere.mkdir()
+        node = (self.folder / "slurmd.process").read_text()
+        command = ["nsenter", f"--target={node}", "--mount", "mount", "--bind", str(elsewhere), str(folder)]
+        subprocess.run(command, check=True)
+        return elsewhere
 
     def down(self) -> None:
         """End all jobs, then the daemons."""
@@ -196,14 +214,17 @@ class Cluster:
         CONF.unlink(missing_ok=True)
         CONF.symlink_to(self.folder / "slurm.conf")
 
-    def _start(self, program: str, *arguments: str) -> None:
+    def _start_node(self) -> None:
+        """Start the node's daemon; where that is allowed, with a view of the file system of its own."""
+        self._start(*(("unshare", "--mount", "slurmd", "-D") if may_mount() else ("slurmd", "-D")), name="slurmd")
+
+    def _start(self, *command: str, name: str | None = None) -> None:
         """Start a daemon in a session of its own, and note its process; it looks for its files beside our slurm.conf."""
+        name = name or command[0]
         environment = os.environ | {"SLURM_CONF": str(self.folder / "slurm.conf")}
-        with (self.folder / f"{program}.out").open("a") as output:
-            process = subprocess.Popen(
-                [program, *arguments], env=environment, stdout=output, stderr=output, start_new_session=True
-            )
-        (self.folder / f"{program}.process").write_text(str(process.pid))
+        with (self.folder / f"{name}.out").open("a") as output:
+            process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
+        (self.folder / f"{name}.process").write_text(str(process.pid))
 
     def _stop(self, program: str, how: signal.Signals) -> None:
         note = self.folder / f"{program}.process"
@@ -264,6 +285,11 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 60) 
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {seconds:g} s in vain for {what}")
         time.sleep(0.2)
+
+
+def may_mount() -> bool:
+    """Whether a process here may have a view of the file system of its own; root in a container may not."""
+    return not subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode
 
 
 def what_is_missing() -> str | None:

@@ -1,11 +1,13 @@
 """A day on a cluster: the tests' own configuration run by `snakemake --profile slurm-gpu`, and all that happens to it."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +21,7 @@ CONFIG = ("--configfile", "config/test.yaml", "config/long.yaml")
 # Long enough to be met in the middle of an epoch; the others take seconds.
 LONG = {
     "methods": {
-        "simclr": {"pretrain": {"epochs": 400}},
+        "simclr": {"pretrain": {"epochs": 250}},
         "proposed": {"pretrain": {"epochs": 200}, "finetune": {"epochs": 200, "evaluate_every_rounds": 20}},
         "supervised": {"finetune": {"epochs": 900, "evaluate_every_rounds": 100}},
     }
@@ -84,21 +86,30 @@ class Day:
     def job_table(self) -> str:
         """Every turn of every job, for a person."""
         comments, environments = self.cluster.comments(), self.cluster.environments()
+        heeded = {job: self._signals_heeded(job) for job in comments}
         rows = [("job", "rule and wildcards", "GPU", "memory", "began", "ended", "how it ended")]
         for turn in self.cluster.attempts():
-            job = turn["JobId"]
-            memory = dict(part.split("=") for part in turn["Tres"].split(",")).get("mem", "")
-            state = "REQUEUED" if turn["JobState"] == "PENDING" else turn["JobState"]
+            job, state = turn["JobId"], turn["JobState"]
+            memory = dict(part.split("=") for part in turn["Tres"].split(","))["mem"]
             times = [turn[name].partition("T")[2] for name in ("StartTime", "EndTime")]
             gpu = " ".join(sorted(environments.get(job, set()))) or "-"
-            said = [
-                word
-                for word in ("orphans", "cancelled", "lost", "preempted")
-                if job in getattr(self, word) and state != "COMPLETED"
-            ]
-            rows.append((job, comments.get(job, "?"), gpu, memory, *times, " ".join([state, *said])))
+            how = "REQUEUED" if state == "PENDING" else state
+            if state in ("PENDING", "CANCELLED"):
+                how += f", {next(heeded[job], 'before it had begun')}"
+            elif state == "FAILED" and "exceeded memory limit" in self._log_of(job):
+                how += ", memory exceeded"
+            rows.append((job, comments[job], gpu, memory, *times, how))
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+    def _log_of(self, job: str) -> str:
+        paths = (self.folder / "results/slurm_logs").rglob(f"{job}.log")
+        return "".join(path.read_text() for path in paths)
+
+    def _signals_heeded(self, job: str) -> Iterator[str]:
+        """The signals that a job's turns have ended with, and where they then were."""
+        for found in re.finditer(r"SIG\w+ at \w+ \d+ of \d+", self._log_of(job)):
+            yield found[0]
 
 
 def spend(cluster: Cluster, folder: Path) -> Day:
@@ -151,16 +162,14 @@ def cancel(day: Day) -> None:
 
 def preempt(day: Day) -> None:
     """Let a more urgent job have all GPUs for a moment."""
-    in_the_middle(day, TIMED)
-    day.preempted += running_on_gpus()
-    urgent = subprocess.Popen(["srun", "-p", URGENT, f"--gpus={GPUS}", "-t", "1", "true"])
+    day.preempted.append(in_the_middle(day, TIMED).slurm_job)
+    urgent = subprocess.Popen(["srun", "-p", URGENT, f"--gpus={GPUS}", "-t", "1", "--comment=more urgent", "true"])
     assert urgent.wait(timeout=120) == 0
 
 
 def lose_the_node(day: Day) -> None:
     """Declare the node lost in the middle of a training, and take it back."""
-    in_the_middle(day, LOST)
-    day.lost += running_on_gpus()
+    day.lost.append(in_the_middle(day, LOST).slurm_job)
     day.cluster.lose_node()
     day.cluster.find_node()
 
@@ -178,11 +187,6 @@ def in_the_middle(day: Day, run: str) -> RunRecord:
 
     wait_until(is_there, f"{run} to be in the middle of its training", 300)
     return found[-1]
-
-
-def running_on_gpus() -> list[str]:
-    """Numbers of the jobs that run in the GPU partition."""
-    return ask("squeue", "-h", "-p", "gpu", "--states=running", "-o", "%A").split()
 
 
 def prepare(folder: Path) -> Path:
