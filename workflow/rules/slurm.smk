@@ -1,6 +1,8 @@
 # On a SLURM cluster: what is looked at before anything is submitted, and what a job's own Snakemake does with signals.
 import signal
 
+from snakemake.common.tbdstring import TBDString
+
 from semcom import slurm
 
 if not workflow.is_main_process:
@@ -11,8 +13,9 @@ if not workflow.is_main_process:
 
 def slurm_request(job):
     """What a job will ask of SLURM."""
-    said = {name: job.resources.get(name) for name in slurm.Request.__dataclass_fields__ if job.resources.get(name)}
-    return slurm.Request(**{"cpus_per_task": job.threads} | said)
+    said = {name: job.resources.get(name) for name in slurm.Request.__dataclass_fields__}
+    known = {name: value for name, value in said.items() if value and not isinstance(value, TBDString)}
+    return slurm.Request(**{"cpus_per_task": job.threads} | known)
 
 
 def check_slurm_requests():
