@@ -299,9 +299,12 @@ def what_is_missing() -> str | None:
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
         return f"{', '.join(missing)} not found: apt-get install {' '.join(PACKAGES)}"
-    if CONF.exists():  # not so a link to the folder of a cluster that is gone
-        return f"{CONF}: this machine belongs to another SLURM cluster, which is left alone"
-    return None
+    if not CONF.exists():  # nor where it is a link to the folder of a cluster that is gone
+        return None
+    folder = CONF.resolve().parent
+    if (folder / "slurmctld.process").is_file():
+        return f"a cluster of these tests is still up: python tests/slurm/cluster.py down {folder}"
+    return f"{CONF}: this machine belongs to another SLURM cluster, which is left alone"
 
 
 if __name__ == "__main__":
