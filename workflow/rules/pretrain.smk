@@ -16,10 +16,10 @@ rule pretrain:
         paths.log(CONFIG.experiment, "pretrain"),
     benchmark:
         paths.benchmark(CONFIG.experiment, "pretrain")
+    priority: 1  # many runs of stage II wait for each of these
     conda:
         "../../envs/semcom.yaml"
     threads: CONFIG.compute.threads
-    priority: 1  # many runs of stage II wait for each of these
     params:
         job=pretrain_job,
         checkpoint=paths.checkpoint(CONFIG.experiment, "pretrain"),
