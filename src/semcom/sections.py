@@ -56,7 +56,9 @@ class DataSettings(Settings):
         if self.reader == "rooms" and self.rooms is None and self.labeled_mat is None:
             raise ValueError("reader is rooms, but rooms: is null; give its size")
         if self.withhold_test and not self.validation_fraction:
-            raise ValueError("withhold_test: without validation rooms nothing is left to evaluate; set validation_fraction")
+            raise ValueError(
+                "withhold_test: without validation rooms nothing is left to evaluate; set validation_fraction"
+            )
         if (self.labeled_mat is None) != (self.splits_mat is None):
             raise ValueError("labeled_mat, splits_mat: the two belong together; give both, or null for both")
         if self.labeled_mat is None and self.download is None and self.rooms is None:

@@ -104,7 +104,9 @@ def check_split(
     names = sorted(table["class"].unique())
     for name in names:
         if not (train["class"] == name).any():
-            raise InputError(f"class {name}: no training scene is left; lower data.validation_fraction, or use files with one")
+            raise InputError(
+                f"class {name}: no training scene is left; lower data.validation_fraction, or use files with one"
+            )
     labels = train["class"].map(names.index).to_numpy()
     for fraction in label_fractions:
         labelled = len(label_subset(labels, fraction, 0, names))  # every seed keeps as many
