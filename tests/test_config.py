@@ -4,6 +4,7 @@ import copy
 import re
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 import yaml
@@ -13,8 +14,10 @@ from semcom.config import Config, load_config, parse_config
 from semcom.config_reference import choices, leaves, schema
 from semcom.errors import InputError
 from semcom.jobs import finetune_job, pretrain_job
+from semcom.trials import changes, family
 
 COMPLETE = ["config", "nyud2-small", "demo", "test"]
+PARTIAL = {"literal": "config", "trials": "nyud2-small"}  # and what each stands on
 
 
 @pytest.fixture
@@ -49,7 +52,21 @@ def test_shipped_configurations_are_complete_by_themselves(name):
 
 
 def test_no_other_configuration_is_left_unchecked():
-    assert {path.stem for path in (ROOT / "config").glob("*.yaml")} == {*COMPLETE, "literal"}
+    assert {path.stem for path in (ROOT / "config").glob("*.yaml")} == {*COMPLETE, *PARTIAL}
+
+
+@pytest.mark.parametrize(("name", "base"), PARTIAL.items())
+def test_partial_configurations_fit_what_they_stand_on(name, base):
+    config = load_config(ROOT / f"config/{base}.yaml", ROOT / f"config/{name}.yaml")
+    assert config.experiment != load_config(ROOT / f"config/{base}.yaml").experiment
+
+
+def test_every_method_is_tried_equally_often_and_no_trial_sees_a_test_scene():
+    config = load_config(ROOT / "config/nyud2-small.yaml", ROOT / "config/trials.yaml")
+    tried = Counter(family(config, method) for method in config.grid.methods)
+    assert set(tried) == {"proposed", "simclr", "barlow_twins", "supervised"} and len(set(tried.values())) == 1
+    assert config.data.withhold_test and config.data.validation_fraction > 0
+    assert len({(family(config, m), changes(config, m)) for m in config.grid.methods}) == len(config.grid.methods)
 
 
 def test_the_default_configuration_is_the_paper():
