@@ -3,7 +3,8 @@
     seconds a job = start + steps x step + evaluations x evaluation + a checkpoint a minute
 
 Hours are of one job: with N at once, the grid takes an Nth of the sum on the clock, yet never less than a stage I and the
-stage II that starts from it. Waiting in a queue is not in it.
+stage II that starts from it. Waiting in a queue is not in it. On CPUs that other work shares, time is that of cores as
+busy as they were during the calibration.
 """
 
 import json
