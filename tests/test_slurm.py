@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from slurm import day as days
 from slurm.cluster import CLOSED_ACCOUNT, CONF, GPUS, Cluster, ask, may_mount, wait_until, what_is_missing
-from slurm.day import CANCELLED, CONFIG, LOST, ORPHAN, STARVED, TIMED, Day, edit_profile, snakemake
+from slurm.day import CANCELLED, CONFIG, ORPHAN, STARVED, TIMED, Day, edit_profile, snakemake
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 
@@ -96,9 +96,9 @@ def test_every_run_says_which_job_node_and_gpu_it_had(day):
 
 def test_logs_and_the_queue_tell_runs_apart(day):
     comments = day.cluster.comments()
-    for turn in day.turns_of(LOST):
-        assert comments[turn["JobId"]] == "rule_finetune_wildcards_proposed_10_1_0"
-        assert (day.folder / f"results/slurm_logs/rule_finetune/proposed_10_1_0/{turn['JobId']}.log").is_file()
+    (job,) = {turn["JobId"] for turn in day.turns_of(TIMED)}
+    assert comments[job] == "rule_finetune_wildcards_supervised_10_1_0"
+    assert (day.folder / f"results/slurm_logs/rule_finetune/supervised_10_1_0/{job}.log").is_file()
 
 
 def test_a_cancelled_job_is_submitted_again_and_goes_on(day):
@@ -134,7 +134,7 @@ def test_the_job_of_a_lost_node_comes_back(day):
     (job,) = day.lost
     turns = [turn for turn in day.cluster.attempts() if turn["JobId"] == job]
     assert "NODE_FAIL" in states(turns) and states(turns)[-1] == "COMPLETED"
-    assert "going on from" in day.slurm_logs(LOST)
+    assert "going on from" in day.slurm_logs(TIMED)
 
 
 def test_a_second_snakemake_in_the_folder_is_turned_away(day):
@@ -174,8 +174,8 @@ def test_outputs_that_the_file_system_shows_late_are_waited_for(cluster, checkou
     shown = checkout / "results/test/data"
     shown.mkdir(parents=True)
     written = cluster.hide(shown)
-    edit_profile(checkout, {"status-checks: 15": "status-checks: 1"})
-    main = days.start(checkout, "--profile", "slurm-gpu", target=ROOMS)
+    edit_profile(checkout, {"status-checks: 15": "status-checks: 1"}, name="slurm-cpu")
+    main = days.start(checkout, "--profile", "slurm-cpu", target=ROOMS)
     try:
         wait_until(lambda: "Waiting at most 30 seconds for missing files" in log_of(checkout), "the job's end", 120)
         assert not list(shown.iterdir()) and (written / Path(ROOMS).name).is_file()
