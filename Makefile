@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .PHONY: demo test test-slurm reference clean
 
 demo: $(READY)
-	snakemake --cores $(CORES) --quiet rules host reason all --configfile config/demo.yaml
+	snakemake --cores $(CORES) --rerun-incomplete --quiet rules host reason all --configfile config/demo.yaml
 	@echo
 	@echo "Figures:  results/rooms/figures/figure4.pdf, figure5.pdf, pretraining.pdf, contact_sheet.pdf (and .svg, .png)"
 	@echo "Tables:   results/rooms/tables/summary.csv, rounds_to_target.csv, rounds.csv"

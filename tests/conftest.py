@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,12 @@ ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("Snakefile", "all", "workflow", "config", "envs", "src", "slurm-gpu", "slurm-cpu", "local-gpu")
 
 Snakemake = Callable[..., subprocess.CompletedProcess]
+
+# A shell starts what it runs in the background with SIGINT ignored, and nohup with SIGHUP; processes that tests start
+# would inherit that, and heed no Ctrl-C.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 def copy_checkout(target: Path) -> Path:

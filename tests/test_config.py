@@ -221,7 +221,11 @@ def test_a_method_like_another_with_a_loss_of_its_own_leaves_the_options_behind(
         ({"a": {"like": "simclr", "pretrained_by": "supervised"}}, "'supervised' has no stage I of its own"),
         (
             {"a": {"like": "simclr", "pretrained_by": "simclr", "encoder": {"features": 64}}},
-            "encoders of 'simclr' have other settings",
+            "stage I of 'simclr' has another `encoder` than this method",
+        ),
+        (
+            {"a": {"like": "simclr", "pretrained_by": "simclr", "pretrain": {"weight_decay": 0.1}}},
+            "stage I of 'simclr' has another `pretrain` than this method",
         ),
         ({"a": {"like": "simclr", "encoder": {"wdth": 8}}}, "methods.a.encoder.wdth: unknown key"),
         (

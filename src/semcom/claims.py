@@ -73,13 +73,16 @@ def claim_tests(
 
 
 def claim_verdicts(tests: pd.DataFrame) -> pd.DataFrame:
-    """One row a claim that was tested: its statement, how its tests ended, and the verdict on it."""
+    """One row a claim: its statement, how its tests ended, and the verdict on it; "not tested" where the runs allow none."""
     rows = []
-    for claim, group in tests.groupby("claim"):
+    for claim in STATEMENTS:
+        group = tests[tests["claim"] == claim]
         ended = {
             verdict: int((group["verdict"] == verdict).sum()) for verdict in ("holds", "contradicted", "not shown")
         }
-        if ended["holds"] == len(group):
+        if group.empty:
+            verdict = "not tested"
+        elif ended["holds"] == len(group):
             verdict = "holds"
         elif ended["holds"]:
             verdict = "holds in part"
@@ -156,7 +159,8 @@ def _growth(run: pd.DataFrame) -> float:
 def _communication(rounds: pd.DataFrame, settings: TableSettings) -> Iterator[dict]:
     """Claim f: rounds until 95 % of the supervised plateau is held, over those of supervised learning (median of seeds).
 
-    A run that never holds it needs infinitely many; a seed of which neither run does says nothing.
+    A run that never holds it needs infinitely many, but a supervised one counts with the rounds that it had: a ratio to
+    more than that would favour the claim. A seed of which neither run holds it says nothing.
     """
     ends = run_accuracy(rounds, settings)
     for key, cell in rounds.groupby(_CELL):
@@ -171,7 +175,8 @@ def _communication(rounds: pd.DataFrame, settings: TableSettings) -> Iterator[di
             for method, seed in needed
             if method == PROPOSED and (BASELINE, seed) in needed
         ]
-        ratios = np.array([ours / theirs for ours, theirs in pairs if not (math.isinf(ours) and math.isinf(theirs))])
+        longest = float(cell["round"].max())
+        ratios = np.array([ours / min(theirs, longest) for ours, theirs in pairs if math.isfinite(min(ours, theirs))])
         if len(ratios):
             low, high = bootstrap_median_interval(ratios, samples=BOOTSTRAP_SAMPLES, seed=0)
             yield {

@@ -122,8 +122,18 @@ class Config(Settings):
             raise ValueError(
                 f"{where}: '{source}' has no stage I of its own; name a method that has a loss and keeps it"
             )
-        if self.encoder_settings(method) != self.encoder_settings(source):
-            raise ValueError(f"{where}: the encoders of '{source}' have other settings; give both the same `encoder:`")
+        for section, ours, theirs in (
+            ("encoder", self.encoder_settings(method), self.encoder_settings(source)),
+            ("pretrain", self.pretrain_settings(method), self.pretrain_settings(source)),
+            ("augmentation.pretrain", *(self.augmentation_settings(m).pretrain for m in (method, source))),
+            ("options", self.loss_options(method), self.loss_options(source)),
+            ("projector", self.methods[method].projector, self.methods[source].projector),
+        ):
+            if ours is not None and ours != theirs:
+                raise ValueError(
+                    f"{where}: stage I of '{source}' has another `{section}` than this method; leave out what differs, "
+                    "or leave pretrained_by out for a stage I of its own"
+                )
 
     def _where(self, method: str, section: str) -> str:
         """The key a value of a section comes from: the method's own override of it, or the section."""

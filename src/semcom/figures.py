@@ -67,6 +67,7 @@ def accuracy_figure(
             letter = f"({chr(97 + number)}) " if len(snr_db) > 1 else ""
             axes.set_title(f"{letter}{curves.labels(label_fraction)}, SNR = {snr:g} dB")
             axes.set_xlabel("Communication round")
+            axes.xaxis.get_major_locator().set_params(integer=True)
             for order, method in enumerate(methods):
                 diverged = curves.by_seed(cells[snr, method], "round", "accuracy", diverged=True)
                 curves.draw_diverged(axes, 100 * diverged, looks[method], level=0.03 + 0.07 * order)

@@ -26,7 +26,7 @@ from semcom.progress import duration
 SHORT = {DONE: "done", RUNNING: "run", WAITING: "wait", INTERRUPTED: "cut", FAILED: "FAIL", DIVERGED: "div"}
 LEGEND = (
     "A cell: state, share of its epochs or rounds, last accuracy (%). "
-    "run: running; wait: waiting;\ncut: interrupted, goes on from its checkpoint; FAIL: failed; div: diverged."
+    "run: running; wait: waiting;\ncut: interrupted, goes on from its checkpoint if it has one; FAIL: failed; div: diverged."
 )
 STAGES = {"Stage I": "pretrain", "Stage II": "finetune"}
 CSV_COLUMNS = (

@@ -121,6 +121,7 @@ def gradient_figure(
                     curves.draw_mean(axes, survivors[panel, method], looks[method], band, order / len(methods))
             axes.set_yscale("log")
             axes.set_xlim(left=0)
+            axes.xaxis.get_major_locator().set_params(integer=True)
         for axes in grid[-1]:
             axes.set_xlabel("Communication round")
         for axes in grid[:, 0]:
