@@ -354,3 +354,15 @@ def test_the_state_of_a_run_that_goes_on_is_killed_and_finishes(checkout):
         time.sleep(0.1)
     assert found()["state"] == INTERRUPTED
     assert "cut" in command(checkout, *options).stdout
+
+
+def test_a_reader_that_has_read_enough_is_no_fault(tmp_path):
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "semcom.state"], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        stdout=writing, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    os.close(writing)
+    assert done.returncode == 0 and not done.stderr

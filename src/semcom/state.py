@@ -8,6 +8,7 @@ node, while Snakemake is at work or after it was stopped.
 
 import argparse
 import csv
+import os
 import re
 import shutil
 import sys
@@ -174,4 +175,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads, such as `head`, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status)
