@@ -97,8 +97,11 @@ def test_every_run_says_which_job_node_and_gpu_it_had(day):
 def test_logs_and_the_queue_tell_runs_apart(day):
     comments = day.cluster.comments()
     (job,) = {turn["JobId"] for turn in day.turns_of(TIMED)}
-    assert comments[job] == "rule_finetune_wildcards_supervised_10_1_0"
-    assert (day.folder / f"results/slurm_logs/rule_finetune/supervised_10_1_0/{job}.log").is_file()
+    assert comments[job] == "rule_pretrain_wildcards_barlow_twins_0"
+    assert (day.folder / f"results/slurm_logs/rule_pretrain/barlow_twins_0/{job}.log").is_file()
+    for turn in day.turns_of(STARVED):
+        assert comments[turn["JobId"]] == "rule_finetune_wildcards_supervised_10_0.5_0"
+        assert (day.folder / f"results/slurm_logs/rule_finetune/supervised_10_0.5_0/{turn['JobId']}.log").is_file()
 
 
 def test_a_cancelled_job_is_submitted_again_and_goes_on(day):
@@ -120,14 +123,14 @@ def test_a_run_longer_than_its_time_limit_takes_several_turns(day):
     turns = day.turns_of(TIMED)
     assert "TIMEOUT" not in states(turns) and states(turns)[-1] == "COMPLETED"
     assert {turn["TimeLimit"] for turn in turns} == {"2"}
-    assert "SIGUSR1 at round" in day.slurm_logs(TIMED) and "is requeued" in day.slurm_logs(TIMED)
+    assert "SIGUSR1 at epoch" in day.slurm_logs(TIMED) and "is requeued" in day.slurm_logs(TIMED)
 
 
 def test_a_preempted_job_comes_back(day):
     (job,) = day.preempted
     turns = [turn for turn in day.cluster.attempts() if turn["JobId"] == job]
     assert states(turns)[-1] == "COMPLETED" and "PENDING" in states(turns)
-    assert "SIGTERM at round" in day.slurm_logs(TIMED)
+    assert "SIGTERM at epoch" in day.slurm_logs(TIMED)
 
 
 def test_the_job_of_a_lost_node_comes_back(day):
