@@ -18,7 +18,9 @@ from semcom.finetune import System, evaluate, finetune, labelled_scenes
 from semcom.jobs import FinetuneJob, PretrainJob, finetune_job, pretrain_job
 from semcom.overhead import exchange
 from semcom.pretrain import make_projector, pretrain, pretraining_overhead
+from semcom.records import collect_round_steps, write_csv
 from semcom.rng import stream
+from semcom.traces import gradient_figure
 
 CONFIG = load_config(ROOT / "config/test.yaml")
 SIDE = CONFIG.data.image_size
@@ -176,6 +178,11 @@ def test_stage_two_does_not_train_on_diverged_encoders(tmp_path: Path):
     assert ended.status == training.PRETRAINING_DIVERGED
     assert ended.rounds["round"].tolist() == [0] and ended.rounds["accuracy"].isna().all()
     assert ended.rounds["uplink_channel_uses"].tolist() == [0]
+    write_csv(ended.steps, tmp_path / "steps.csv")  # tables and figures of the whole grid read these too
+    steps = collect_round_steps([tmp_path / "steps.csv"], methods=["proposed"])
+    assert steps["round"].tolist() == [0] and steps["status"].tolist() == [training.PRETRAINING_DIVERGED]
+    figure = gradient_figure(steps, methods=["proposed"], snr_db=[20], label_fractions=[1.0], seeds=[0])
+    assert "(1 of 1 diverged)" in figure.legends[0].texts[0].get_text() and "Missing" not in figure.get_supxlabel()
 
 
 def test_stage_two_ends_as_diverged_with_what_it_had_sent():

@@ -119,6 +119,7 @@ def finetune(
     log = _Log(job, seed, per_epoch)
     if status == training.DIVERGED:
         log.add(scenes, dict.fromkeys(EVALUATED_SPLITS), training.PRETRAINING_DIVERGED)
+        log.step(float("nan"), float("nan"), training.PRETRAINING_DIVERGED)  # so that every run has a row
         return log.result(training.PRETRAINING_DIVERGED)
 
     def evaluate_all() -> dict[str, Score]:

@@ -79,7 +79,7 @@ def collect_round_steps(paths: Iterable[str | Path], *, methods: Sequence[str]) 
     nan_if_diverged = ["loss", "gradient_norm"]
     frames = []
     for path in map(Path, paths):
-        frame = _read(path, ROUND_STEPS_COLUMNS, STEPS_STATUS, nan_if_diverged=nan_if_diverged, exact=True)
+        frame = _read(path, ROUND_STEPS_COLUMNS, ROUNDS_STATUS, nan_if_diverged=nan_if_diverged, exact=True)
         frames.append(frame.assign(_path=str(path)))
     return _collected(frames, methods, [*RUN, "round"], "steps.csv of stage II")
 

@@ -93,7 +93,7 @@ def gradient_figure(
     """
     curves.check_one_experiment(steps)
     looks = style.method_styles(list(methods))
-    block = -(-int(steps["round"].max()) // CURVE_POINTS)
+    block = max(1, -(-int(steps["round"].max()) // CURVE_POINTS))
     panels = [(snr, fraction) for snr in snr_db for fraction in label_fractions]
     cells = {
         (panel, method): steps[
