@@ -49,7 +49,7 @@ def still(**changes):
 
 
 def views(images, settings, size, seed=0, modalities=RAW):
-    return random_views(images, modalities, settings, size, stream(seed, "test"))
+    return random_views(images, modalities, settings, size, [stream(seed, "test")])
 
 
 def coordinates(batch, side):

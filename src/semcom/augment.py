@@ -1,16 +1,17 @@
 """Random views of a whole batch, on the device: every scene of the batch has its own crop, flip, colour and blur.
 
-A view costs one resampling and one matrix product a pixel: brightness, contrast, saturation, hue, loss of colour and
-the normalisation are all affine in RGB, so they are multiplied together before any pixel is touched. Parameters are
-drawn on the CPU, a few numbers a scene, so that a run's views do not depend on the device.
+Crop, flip, zoom and blur treat rows and columns apart, so a scene has one matrix for each and its view is a product of
+three matrices. Brightness, contrast, saturation, hue, loss of colour and the normalisation are all affine in RGB, so they
+are multiplied together before any pixel is touched. Parameters are drawn on the CPU, a few numbers a scene, so that a
+run's views do not depend on the device.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, conv2d, grid_sample, pad
 
 from semcom.data.scenes import Modality
 from semcom.sections import ViewSettings
@@ -19,48 +20,67 @@ LUMA = torch.tensor([0.299, 0.587, 0.114])  # ITU-R BT.601 weights of R, G, B
 RGB_TO_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
 
 
+@torch.no_grad()
 def random_views(
     images: Mapping[str, Tensor],
     modalities: Mapping[str, Modality],
     settings: ViewSettings,
     crop_size: int,
-    generator: torch.Generator,
+    generators: Sequence[torch.Generator],
 ) -> dict[str, Tensor]:
-    """One random view of each scene in every modality.
+    """A random view of each scene in every modality from each of V random streams.
 
     Args:
         images: modality to (B, C, S, S) stored integers, see `semcom.data.scenes`.
         modalities: what those integers mean.
         settings: ranges to draw from.
         crop_size: side of the view in pixels.
-        generator: CPU random stream.
+        generators: V CPU random streams.
 
     Returns:
-        Modality to (B, C, crop_size, crop_size) float32, normalised to the training scenes' mean 0 and deviation 1.
+        Modality to (V * B, C, crop_size, crop_size) float32 in channels-last memory format, all scenes' views from the
+        first stream before those from the next; normalised to the training scenes' mean 0 and deviation 1.
     """
     batch = len(next(iter(images.values())))
-    crop = random_crops(batch, settings, generator)
-    views = {}
-    for name, stored in images.items():
-        if not settings.aligned and views:
-            crop = random_crops(batch, settings, generator)
-        view = resample(stored, crop, crop_size)
-        matrix, offset = _random_affine(view, modalities[name], settings, generator)
-        views[name] = _random_blur(_apply_affine(view, matrix, offset), settings, generator)
-    return views
+    scenes = {name: stored.float() for name, stored in images.items()}
+    views = {name: _empty_views(stored, len(generators), crop_size) for name, stored in scenes.items()}
+    for number, generator in enumerate(generators):
+        crop = random_crops(batch, settings, generator)
+        for position, (name, stored) in enumerate(scenes.items()):
+            if position and not settings.aligned:
+                crop = random_crops(batch, settings, generator)
+            change = _random_change(batch, modalities[name], settings, generator)
+            blurred, sigma = _random_blur(batch, settings, generator)
+            rows, columns = sampling_matrices(crop.to(stored.device), stored.shape[-1], crop_size)
+            if len(blurred):
+                blur = blur_matrices(sigma.to(stored.device), crop_size, math.ceil(3 * settings.blur_sigma[1]))
+                blurred = blurred.to(stored.device)
+                rows[blurred], columns[blurred] = blur @ rows[blurred], blur @ columns[blurred]
+            change.write(resample(stored, rows, columns), views[name][number])
+    return {name: view.flatten(0, 1).permute(0, 3, 1, 2) for name, view in views.items()}
 
 
+@torch.no_grad()
 def centre_views(
     images: Mapping[str, Tensor], modalities: Mapping[str, Modality], crop_scale: float, crop_size: int
 ) -> dict[str, Tensor]:
     """The view that evaluation takes: a centre crop of `crop_scale` of the area, normalised, nothing random."""
-    batch = len(next(iter(images.values())))
     side = math.sqrt(crop_scale)
-    crop = torch.tensor([[side, 0, 0], [0, side, 0]], dtype=torch.float32).expand(batch, 2, 3)
-    return {
-        name: _apply_affine(resample(stored, crop, crop_size), *_normalisation(modalities[name], batch))
-        for name, stored in images.items()
-    }
+    crop = torch.tensor([[[side, 0, 0], [0, side, 0]]], dtype=torch.float32)
+    views = {}
+    for name, stored in images.items():
+        matrices = sampling_matrices(crop.to(stored.device), stored.shape[-1], crop_size)
+        rows, columns = (each.expand(len(stored), -1, -1) for each in matrices)
+        view = _empty_views(stored, 1, crop_size)[0]
+        _normalisation(modalities[name], len(stored)).write(resample(stored.float(), rows, columns), view)
+        views[name] = view.permute(0, 3, 1, 2)
+    return views
+
+
+def _empty_views(stored: Tensor, number: int, crop_size: int) -> Tensor:
+    """(V, B, crop_size, crop_size, C): channels come last in memory, where convolutions like them."""
+    batch, channels = stored.shape[:2]
+    return torch.empty(number, batch, crop_size, crop_size, channels, device=stored.device)
 
 
 def random_crops(batch: int, settings: ViewSettings, generator: torch.Generator) -> Tensor:
@@ -78,51 +98,128 @@ def random_crops(batch: int, settings: ViewSettings, generator: torch.Generator)
     return crop
 
 
-def resample(stored: Tensor, crop: Tensor, crop_size: int) -> Tensor:
-    """Cut (B, C, S, S) stored integers along (B, 2, 3) affine maps into (B, C, crop_size, crop_size) float32."""
-    grid = affine_grid(crop.to(stored.device), [len(crop), 1, crop_size, crop_size], align_corners=False)
-    return grid_sample(stored.float(), grid, padding_mode="border", align_corners=False)
+def sampling_matrices(crop: Tensor, size: int, crop_size: int) -> tuple[Tensor, Tensor]:
+    """Bilinear interpolation along a crop, as the matrices that take a scene's rows and columns to those of its view.
+
+    Args:
+        crop: (B, 2, 3) axis-parallel affine maps from a view to its scene, both spanning [-1, 1].
+        size: S, side of the scene in pixels; beyond its border its outermost pixels go on.
+
+    Returns:
+        Rows and columns, (B, crop_size, S) each: a view is rows @ scene @ columns^T.
+    """
+    centres = (2 * torch.arange(crop_size, device=crop.device) + 1) / crop_size - 1  # of the view's pixels
+    pixels = torch.arange(size, device=crop.device)
+    matrices = []
+    for axis in (1, 0):
+        at = crop[:, axis, axis, None] * centres + crop[:, axis, 2, None]
+        at = (((at + 1) * size - 1) / 2).clamp(0, size - 1)  # in the scene's pixels, counted from their centres
+        matrices.append((1 - (at[:, :, None] - pixels).abs()).clamp_(min=0))
+    return tuple(matrices)
 
 
-def _normalisation(modality: Modality, batch: int) -> tuple[Tensor, Tensor]:
-    """Per scene (C, C) matrix and (C,) offset from stored integers to mean 0, deviation 1."""
+def blur_matrices(sigma: Tensor, side: int, radius: int) -> Tensor:
+    """Gaussian blur along one axis of `side` pixels, which is reflected at its ends.
+
+    Args:
+        sigma: (n,) standard deviations in pixels.
+        radius: pixels beyond which the kernel is cut off.
+
+    Returns:
+        (n, side, side), each row of which sums to 1.
+    """
+    pixels = torch.arange(side, device=sigma.device)
+    reached = torch.arange(-radius, side + radius, device=sigma.device)
+    taps = (-(torch.arange(radius + 1, device=sigma.device) ** 2) / (2 * sigma[:, None] ** 2)).exp()
+    taps = torch.nn.functional.pad(taps, (0, 1))  # 0 beyond the radius
+    kernel = taps[:, (reached - pixels[:, None]).abs().clamp_(max=radius + 1)]
+    period = max(1, 2 * (side - 1))
+    mirrored = reached % period
+    mirrored = torch.minimum(mirrored, period - mirrored)
+    blur = torch.zeros(len(sigma), side, side, device=sigma.device).index_add_(2, mirrored, kernel)
+    return blur / blur.sum(dim=2, keepdim=True)
+
+
+def resample(scenes: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """rows @ scene @ columns^T for each channel.
+
+    Args:
+        scenes: (B, C, S, S) float32.
+        rows, columns: (B, crop_size, S) each.
+
+    Returns:
+        (B, C, crop_size, crop_size).
+    """
+    batch, channels, size, _ = scenes.shape
+    narrowed = scenes.flatten(1, 2) @ columns.mT  # (B, C * S, crop_size)
+    return rows[:, None] @ narrowed.view(batch, channels, size, -1)
+
+
+@dataclass(frozen=True)
+class _Change:
+    """Photometric change and normalisation of each scene: x -> matrix (x + grey_bias * its mean grey) + offset.
+
+    Attributes:
+        matrix: (B, C, C).
+        offset: (B, C).
+        grey_bias: (B,), or None for 0.
+    """
+
+    matrix: Tensor
+    offset: Tensor
+    grey_bias: Tensor | None = None
+
+    def write(self, view: Tensor, out: Tensor) -> None:
+        """Apply it to every pixel of a view, (B, C, H, W), and put the result into `out`, (B, H, W, C)."""
+        matrix, offset = self.matrix.to(view.device), self.offset.to(view.device)
+        if self.grey_bias is not None:
+            bias = self.grey_bias.to(view.device) * (view.mean(dim=(2, 3)) @ LUMA.to(view.device))
+            offset = offset + matrix.sum(dim=2) * bias[:, None]
+        if view.shape[1] == 1:  # as below, without a product of 1 x 1 matrices for each pixel
+            torch.addcmul(offset[:, None, None], matrix[:, None], view.permute(0, 2, 3, 1), out=out)
+        else:
+            torch.baddbmm(offset[:, None], view.flatten(2).mT, matrix.mT, out=out.flatten(1, 2))
+
+
+def _normalisation(modality: Modality, batch: int) -> _Change:
+    """From stored integers to mean 0, deviation 1."""
     mean, std = torch.tensor(modality.mean), torch.tensor(modality.std)
     matrix = torch.diag(modality.scale / std).expand(batch, -1, -1)
-    return matrix, (-mean / std).expand(batch, -1)
+    return _Change(matrix, (-mean / std).expand(batch, -1))
 
 
-def _random_affine(
-    view: Tensor, modality: Modality, settings: ViewSettings, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Photometric change and normalisation of each scene, as one (B, C, C) matrix and (B, C) offset."""
-    matrix, offset = _normalisation(modality, len(view))
+def _random_change(
+    batch: int, modality: Modality, settings: ViewSettings, generator: torch.Generator
+) -> _Change:
+    """Photometric change and normalisation of each scene."""
+    plain = _normalisation(modality, batch)
     if modality.unit == "m":
-        gain = 1 + settings.depth_gain * _symmetric(len(view), generator)
-        return matrix * gain[:, None, None], offset
+        gain = 1 + settings.depth_gain * _symmetric(batch, generator)
+        return _Change(plain.matrix * gain[:, None, None], plain.offset)
     if len(modality.mean) != 3:
-        return matrix, offset
-    colour, bias = _random_colour(view, settings, generator)
-    return matrix @ colour, offset + (matrix @ bias[:, :, None]).squeeze(2)
+        return plain
+    colour, grey_bias = _random_colour(batch, settings, generator)
+    return _Change(plain.matrix @ colour, plain.offset, grey_bias)
 
 
-def _random_colour(view: Tensor, settings: ViewSettings, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Brightness, contrast, saturation, hue and loss of colour as x -> M x + b: (B, 3, 3) and (B, 3).
+def _random_colour(batch: int, settings: ViewSettings, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Brightness, contrast, saturation, hue and loss of colour as x -> M (x + b g), with g the mean grey of the view.
 
     The order is fixed, where torchvision's ColorJitter draws it; values are not clipped between the steps.
+
+    Returns:
+        M (B, 3, 3) and b (B,).
     """
-    batch = len(view)
     brightness, contrast, saturation, turn = (_symmetric(batch, generator) for _ in range(4))
     grey = torch.rand(batch, generator=generator) < settings.grayscale
     brightness = 1 + settings.brightness * brightness
     contrast = 1 + settings.contrast * contrast
     saturation = torch.where(grey, 0.0, 1 + settings.saturation * saturation)
     to_grey = LUMA.expand(3, 3)  # every row weighs R, G, B into the same grey
-    mean_grey = view.mean(dim=(2, 3)).cpu() @ LUMA
     tint = saturation[:, None, None] * torch.eye(3) + (1 - saturation)[:, None, None] * to_grey
     tint = _hue_rotation(2 * math.pi * settings.hue * turn) @ tint
     # Contrast pulls towards the view's mean grey, a grey that neither saturation nor hue changes.
-    bias = ((1 - contrast) * brightness * mean_grey)[:, None].expand(batch, 3)
-    return tint * (brightness * contrast)[:, None, None], bias
+    return tint * (brightness * contrast)[:, None, None], (1 - contrast) / contrast
 
 
 def _hue_rotation(angle: Tensor) -> Tensor:
@@ -139,30 +236,8 @@ def _symmetric(batch: int, generator: torch.Generator) -> Tensor:
     return 2 * torch.rand(batch, generator=generator) - 1
 
 
-def _apply_affine(view: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
-    """x -> matrix x + offset at every pixel of (B, C, H, W)."""
-    matrix, offset = matrix.to(view.device), offset.to(view.device)
-    return torch.baddbmm(offset[:, :, None], matrix, view.flatten(2)).view_as(view)
-
-
-def _random_blur(view: Tensor, settings: ViewSettings, generator: torch.Generator) -> Tensor:
-    """Gaussian blur of a random part of the batch, each scene with its own standard deviation in pixels."""
-    chosen = (torch.rand(len(view), generator=generator) < settings.blur).nonzero().squeeze(1)
+def _random_blur(batch: int, settings: ViewSettings, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Which scenes of the batch are blurred, as positions (n,), and by which standard deviation in pixels, (n,)."""
+    chosen = (torch.rand(batch, generator=generator) < settings.blur).nonzero().squeeze(1)
     low, high = settings.blur_sigma
-    sigma = low + torch.rand(len(view), generator=generator)[chosen] * (high - low)
-    if not len(chosen):
-        return view
-    radius = math.ceil(3 * high)
-    offsets = torch.arange(-radius, radius + 1)
-    kernel = (-(offsets**2) / (2 * sigma[:, None] ** 2)).exp()
-    kernel = (kernel / kernel.sum(dim=1, keepdim=True)).to(view.device)
-    part = view[chosen]
-    n, channels, height, width = part.shape
-    flat = part.reshape(1, n * channels, height, width)  # one group an image: each has its own kernel
-    kernel = kernel.repeat_interleave(channels, dim=0)[:, None]  # (n * channels, 1, taps)
-    mode = "reflect" if radius < min(height, width) else "replicate"
-    flat = conv2d(pad(flat, (radius, radius, 0, 0), mode), kernel[:, :, None, :], groups=n * channels)
-    flat = conv2d(pad(flat, (0, 0, radius, radius), mode), kernel[:, :, :, None], groups=n * channels)
-    view = view.clone()
-    view[chosen] = flat.view_as(part)
-    return view
+    return chosen, low + torch.rand(batch, generator=generator)[chosen] * (high - low)

@@ -153,15 +153,15 @@ def finetune(
         system.train()
         torch.manual_seed(stream_seed(seed, "finetune", "dropout", step))
         batch = batches[position]
-        views = random_views(
-            scenes.batch(batch), scenes.modalities, job.views, job.crop_size, stream(seed, "finetune", "view", step)
-        )
+        streams = [stream(seed, "finetune", "view", step)]
+        views = random_views(scenes.batch(batch), scenes.modalities, job.views, job.crop_size, streams)
         z = system.encode(views, training.encoder_arithmetic(job.compute, device))
         noise = {m: stream(seed, "finetune", "channel", m, step, device=device) for m in job.modalities}
         loss = cross_entropy(system.decide(z, noise), scenes.labels[batch])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        value, norm = torch.stack([loss.detach(), training.gradient_norm(system)]).tolist()
+        gradient_norm = training.gradient_norm(system)
+        value, norm = torch.stack([loss.detach(), gradient_norm]).tolist()
         log.ledger.charge(costs)
         diverged = training.has_diverged([value, norm], norm, schedule.diverged_gradient_norm)
         log.step(value, norm, training.DIVERGED if diverged else training.OK)
@@ -169,8 +169,7 @@ def finetune(
             status = training.DIVERGED
             log.add(scenes, dict.fromkeys(EVALUATED_SPLITS), status)
             break
-        if schedule.clip_gradient_norm is not None:
-            nn.utils.clip_grad_norm_(system.parameters(), schedule.clip_gradient_norm)
+        training.clip_gradient(system, gradient_norm, schedule.clip_gradient_norm)
         optimizer.step()
         if (step + 1) % schedule.evaluate_every_rounds == 0 or step + 1 == total:
             scores = evaluate_all()

@@ -77,23 +77,21 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, attempt: Attempt | Non
             batches = training.epoch_batches(indices, schedule.batch_size, seed, "pretrain", epoch)
         factor = training.learning_rate_factor(step, total, schedule.warmup_epochs * per_epoch, schedule.decay)
         training.set_learning_rates(optimizer, factor)
+        streams = [stream(seed, "pretrain", "view", which, step) for which in (0, 1)]
         images = scenes.batch(batches[position])
-        views = [
-            random_views(
-                images, scenes.modalities, job.views, job.crop_size, stream(seed, "pretrain", "view", which, step)
-            )
-            for which in (0, 1)
-        ]
+        views = random_views(images, scenes.modalities, job.views, job.crop_size, streams)
         z, z_tilde = network.features(views, training.encoder_arithmetic(job.compute, device))
         terms = loss.terms(z, z_tilde, options)
         value = sum(terms.values())
         optimizer.zero_grad(set_to_none=True)
         value.backward()
+        norms = {m: training.gradient_norm(network.encoders[m]) for m in job.modalities}
+        norm = training.total_norm([*norms.values(), training.gradient_norm(network.projectors).to(device)])
         readings = {
             "loss": value,
             **terms,
-            "gradient_norm": training.gradient_norm(network),
-            **{f"gradient_norm_{m}": training.gradient_norm(network.encoders[m]) for m in job.modalities},
+            "gradient_norm": norm,
+            **{f"gradient_norm_{m}": of_encoder for m, of_encoder in norms.items()},
             **{f"weight_norm_{m}": training.weight_norm(network.encoders[m]) for m in job.modalities},
             **{f"feature_norm_{m}": f.norm(dim=1).mean() for m, f in zip(job.modalities, z, strict=True)},
         }
@@ -114,8 +112,7 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, attempt: Attempt | Non
         )
         if status == training.DIVERGED:
             break
-        if schedule.clip_gradient_norm is not None:
-            nn.utils.clip_grad_norm_(network.parameters(), schedule.clip_gradient_norm)
+        training.clip_gradient(network, norm, schedule.clip_gradient_norm)
         optimizer.step()
         if position == per_epoch - 1:
             progress(epoch + 1, loss=logged["loss"], gradient_norm=logged["gradient_norm"])
@@ -170,16 +167,16 @@ class _Network(nn.Module):
             )
 
     def features(
-        self, views: list[dict[str, Tensor]], arithmetic: AbstractContextManager
+        self, views: dict[str, Tensor], arithmetic: AbstractContextManager
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Two views of all modalities to what the loss sees: M tensors (B, K) for each view.
+        """Two views of all modalities, (2 B, C, side, side), to what the loss sees: M tensors (B, K) for each view.
 
         Both views pass in one batch, which batch normalisation thus sees whole.
         """
         outputs = []
         for modality, encoder in self.encoders.items():
             with arithmetic:
-                both = encoder(torch.cat([view[modality] for view in views]))
+                both = encoder(views[modality])
             outputs.append(self.projectors[modality](both.float()).chunk(2))
         first, second = zip(*outputs, strict=True)
         return list(first), list(second)

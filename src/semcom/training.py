@@ -90,6 +90,7 @@ def sgd(groups: list[tuple[Iterable[nn.Parameter], float]], schedule: ScheduleSe
         [{"params": list(parameters), "lr": peak, "peak_lr": peak} for parameters, peak in groups],
         momentum=schedule.momentum,
         weight_decay=schedule.weight_decay,
+        fused=True,
     )
 
 
@@ -100,13 +101,24 @@ def set_learning_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
 
 
 def gradient_norm(module: nn.Module) -> Tensor:
-    """L2 norm of all gradients of a module, as a scalar tensor on its device."""
-    return nn.utils.get_total_norm(p.grad for p in module.parameters() if p.grad is not None)
+    """L2 norm of all gradients of a module, as a scalar tensor on its device; 0 where it has none."""
+    return nn.utils.get_total_norm([p.grad for p in module.parameters() if p.grad is not None])
 
 
 def weight_norm(module: nn.Module) -> Tensor:
     """L2 norm of all parameters of a module, as a scalar tensor on its device."""
-    return nn.utils.get_total_norm(p.detach() for p in module.parameters())
+    return nn.utils.get_total_norm([p.detach() for p in module.parameters()])
+
+
+def total_norm(parts: Iterable[Tensor]) -> Tensor:
+    """L2 norm of a whole from those of its parts."""
+    return torch.linalg.vector_norm(torch.stack(list(parts)))
+
+
+def clip_gradient(module: nn.Module, norm: Tensor, bound: float | None) -> None:
+    """Scale all gradients of a module, of this norm in all, down to `bound`, if there is one."""
+    if bound is not None:
+        nn.utils.clip_grads_with_norm_(module.parameters(), bound, norm)
 
 
 def has_diverged(values: Iterable[float], norm: float = 0.0, bound: float = math.inf) -> bool:
