@@ -157,7 +157,7 @@ def _timed(stage: Callable[[Stopwatch], object], seconds: float) -> Stopwatch:
 
 
 def _evaluation_s(job: FinetuneJob, scenes: Scenes, seed: int, seconds: float) -> float:
-    system = System(job, scenes, seed).to(scenes.device, memory_format=training.memory_format(job.compute))
+    system = training.placed(System(job, scenes, seed), job.compute, scenes.device)
     times: list[float] = []
     for number in range(1 + EVALUATIONS):
         began = time.monotonic()

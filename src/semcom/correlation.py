@@ -21,10 +21,11 @@ def correlation(a: Tensor, b: Tensor, *, centre: bool) -> Tensor:
         (K, K) with entries in [-1, 1]. A feature that is zero over the whole batch correlates with nothing: its row
         is 0, not NaN.
     """
-    return _unit_columns(a, centre).T @ _unit_columns(b, centre)
+    return unit_columns(a, centre=centre).T @ unit_columns(b, centre=centre)
 
 
-def _unit_columns(x: Tensor, centre: bool) -> Tensor:
+def unit_columns(x: Tensor, *, centre: bool) -> Tensor:
+    """The features of a batch, (B, K), each divided by its norm over the batch: C of two such is their product."""
     x = x.float()
     size = x.detach().norm(dim=0)
     if centre:
@@ -47,4 +48,6 @@ def preservation(c: Tensor) -> Tensor:
 
 def redundancy(c: Tensor) -> Tensor:
     """sum_{i != j} C_ij^2 of a (K, K) correlation: 0 when different features are uncorrelated."""
+    # The squares are worth their memory: a norm or a product, which need none, add up in an order that at K = 512 loses
+    # four digits of float32.
     return c.square().sum() - preservation(c)

@@ -4,7 +4,6 @@
 the run lasts as long as its schedule, and every evaluation is reported.
 """
 
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -69,12 +68,6 @@ class System(nn.Module):
             torch.manual_seed(stream_seed(seed, "initial weights", "decoder"))
             self.decoder = make_decoder(received, len(scenes.class_names), job.decoder.hidden, job.decoder.dropout)
 
-    def encode(self, views: dict[str, Tensor], arithmetic: AbstractContextManager) -> dict[str, Tensor]:
-        """Eq. (1): modality to (B, C, side, side) views, to (B, K) float32 features."""
-        with arithmetic:
-            z = {m: encoder(views[m]) for m, encoder in self.encoders.items()}
-        return {m: features.float() for m, features in z.items()}
-
     def decide(self, z: dict[str, Tensor], generators: dict[str, torch.Generator]) -> Tensor:
         """Eqs. (2) to (4): features over each device's link, concatenated, to (B, classes) logits."""
         return self.decoder(torch.cat([link(z[m], generators[m]) for m, link in self.links.items()], dim=1))
@@ -100,7 +93,7 @@ def finetune(
     schedule, device = job.schedule, scenes.device
     system = System(job, scenes, seed)
     status = load_encoders(system.encoders, pretrained) if pretrained else training.OK
-    system = system.to(device, memory_format=training.memory_format(job.compute))
+    training.placed(system, job.compute, device)
     optimizer = training.sgd(
         [
             (system.encoders.parameters(), schedule.encoder_learning_rate),
@@ -155,7 +148,7 @@ def finetune(
         batch = batches[position]
         streams = [stream(seed, "finetune", "view", step)]
         views = random_views(scenes.batch(batch), scenes.modalities, job.views, job.crop_size, streams)
-        z = system.encode(views, training.encoder_arithmetic(job.compute, device))
+        z = training.encode(system.encoders, views, job.compute)
         noise = {m: stream(seed, "finetune", "channel", m, step, device=device) for m in job.modalities}
         loss = cross_entropy(system.decide(z, noise), scenes.labels[batch])
         optimizer.zero_grad(set_to_none=True)
@@ -204,9 +197,10 @@ def evaluate(system: System, scenes: Scenes, split: str, job: FinetuneJob, seed:
     indices = scenes.indices[split]
     labels = scenes.labels[indices]
     chunks = [
-        system.encode(
+        training.encode(
+            system.encoders,
             centre_views(scenes.batch(part), scenes.modalities, job.evaluation_crop_scale, job.crop_size),
-            training.encoder_arithmetic(job.compute, scenes.device),
+            job.compute,
         )
         for part in indices.split(4 * job.schedule.batch_size)
     ]

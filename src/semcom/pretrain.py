@@ -6,7 +6,6 @@ that correlates modalities would need their features to meet: `pretraining_overh
 
 import math
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise
@@ -24,7 +23,7 @@ from semcom.jobs import PretrainJob
 from semcom.overhead import exchange
 from semcom.progress import Progress
 from semcom.rng import stream, stream_seed
-from semcom.sections import ChannelSettings
+from semcom.sections import ChannelSettings, ComputeSettings
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, attempt: Attempt | Non
         learning rate.
     """
     schedule, device = job.schedule, scenes.device
-    network = _Network(job, scenes, seed).to(device, memory_format=training.memory_format(job.compute)).train()
+    network = training.placed(_Network(job, scenes, seed), job.compute, device).train()
     loss = plugins.load("semcom.losses", job.loss)
     options = loss.Options(**job.options)
     optimizer = training.sgd([(network.parameters(), schedule.learning_rate)], schedule)
@@ -80,7 +79,7 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, attempt: Attempt | Non
         streams = [stream(seed, "pretrain", "view", which, step) for which in (0, 1)]
         images = scenes.batch(batches[position])
         views = random_views(images, scenes.modalities, job.views, job.crop_size, streams)
-        z, z_tilde = network.features(views, training.encoder_arithmetic(job.compute, device))
+        z, z_tilde = network.features(views, job.compute)
         terms = loss.terms(z, z_tilde, options)
         value = sum(terms.values())
         optimizer.zero_grad(set_to_none=True)
@@ -166,19 +165,13 @@ class _Network(nn.Module):
                 {m: make_projector(job.encoder.features, job.projector) for m in job.modalities}
             )
 
-    def features(
-        self, views: dict[str, Tensor], arithmetic: AbstractContextManager
-    ) -> tuple[list[Tensor], list[Tensor]]:
+    def features(self, views: dict[str, Tensor], compute: ComputeSettings) -> tuple[list[Tensor], list[Tensor]]:
         """Two views of all modalities, (2 B, C, side, side), to what the loss sees: M tensors (B, K) for each view.
 
         Both views pass in one batch, which batch normalisation thus sees whole.
         """
-        outputs = []
-        for modality, encoder in self.encoders.items():
-            with arithmetic:
-                both = encoder(views[modality])
-            outputs.append(self.projectors[modality](both.float()).chunk(2))
-        first, second = zip(*outputs, strict=True)
+        z = training.encode(self.encoders, views, compute)
+        first, second = zip(*(self.projectors[m](both).chunk(2) for m, both in z.items()), strict=True)
         return list(first), list(second)
 
 

@@ -243,4 +243,8 @@ class ComputeSettings(Settings):
         "arithmetic of the encoders; losses stay in float32", "half to two thirds of the time of float32"
     )
     channels_last: bool = ours("memory format of the images; results differ in the last bits only")
+    compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = ours(
+        "mode of torch.compile for the encoders; reduce-overhead replays CUDA graphs on a GPU"
+    )
+    tf32: bool = ours("let a GPU round float32 products to TF32; on a CPU it changes nothing")
     deterministic: bool = ours("refuse operations whose result may differ between two runs")

@@ -2,8 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +18,7 @@ PRETRAINING_DIVERGED = "pretraining_diverged"
 
 
 def set_up(compute: ComputeSettings) -> torch.device:
-    """Apply threads and determinism to this process and return the device to train on.
+    """Apply threads, determinism and TF32 to this process and return the device to train on.
 
     Raises:
         InputError: as `devices.choose`.
@@ -29,16 +28,33 @@ def set_up(compute: ComputeSettings) -> torch.device:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA refuses matrix products
     torch.use_deterministic_algorithms(compute.deterministic)
     torch.backends.cudnn.benchmark = not compute.deterministic
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = compute.tf32
     return devices.choose(compute)
 
 
-def encoder_arithmetic(compute: ComputeSettings, device: torch.device) -> AbstractContextManager:
-    """The precision that encoders run in; whatever leaves them goes on in float32."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=compute.precision == "bfloat16")
+def placed(network: nn.Module, compute: ComputeSettings, device: torch.device) -> nn.Module:
+    """Put a network and its encoders, `network.encoders`, where and how they are to run; compiled if so configured."""
+    network.to(device, memory_format=_memory_format(compute))
+    if compute.compile != "none":
+        for encoder in network.encoders.values():
+            encoder.compile(mode=compute.compile)  # in place: the names of its parameters stay
+    return network
 
 
-def memory_format(compute: ComputeSettings) -> torch.memory_format:
-    """How networks lay out their images in memory."""
+def encode(encoders: nn.ModuleDict, views: Mapping[str, Tensor], compute: ComputeSettings) -> dict[str, Tensor]:
+    """Eq. (1) for every modality: (B, C, side, side) views to (B, K) features.
+
+    The encoders run in the configured precision; what leaves them is float32, as is all that follows.
+    """
+    features = {}
+    for modality, encoder in encoders.items():
+        images = views[modality].contiguous(memory_format=_memory_format(compute))
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=compute.precision == "bfloat16"):
+            features[modality] = encoder(images)
+    return {modality: z.float() for modality, z in features.items()}
+
+
+def _memory_format(compute: ComputeSettings) -> torch.memory_format:
     return torch.channels_last if compute.channels_last else torch.contiguous_format
 
 

@@ -8,10 +8,10 @@ Source: arXiv 2503.13940, Section III-A2, after DeCUR (arXiv 2309.05300).
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import combinations
 from typing import TYPE_CHECKING
 
-from semcom.correlation import alignment, correlation, preservation, redundancy
+from semcom.correlation import alignment, correlation, preservation, redundancy, unit_columns
 from semcom.settings import Settings, from_paper, silent
 
 if TYPE_CHECKING:
@@ -63,14 +63,15 @@ def intra_modal_terms(z: Sequence[Tensor], z_tilde: Sequence[Tensor], options: O
 def cross_modal_terms(z: Sequence[Tensor], options: Options) -> dict[str, Tensor]:
     """Eq. (12): the sum over ORDERED pairs m != n of eqs. (13) and (14), times `cross_weight`.
 
-    Each unordered pair thus counts twice, since C^{n,m} is the transpose of C^{m,n} (the printed upper limit N of
-    the inner sum is read as M). `cross_weight: 0.25` is DeCUR's weight.
+    Each unordered pair thus counts twice, since C^{n,m} is the transpose of C^{m,n} and none of the sums tells the two
+    apart (the printed upper limit N of the inner sum is read as M). `cross_weight: 0.25` is DeCUR's weight.
     """
     k = options.shared_features
-    correlations = [correlation(a, b, centre=options.centre) for a, b in permutations(z, 2)]
-    shared = [c[:k, :k] for c in correlations]  # C_sha, (K_sha, K_sha)
-    unique = [c[k:, k:] for c in correlations]  # C_uni, (K_uni, K_uni)
-    weight = options.cross_weight
+    pairs = list(combinations([unit_columns(features, centre=options.centre) for features in z], 2))
+    # The other two blocks of C play no part.
+    shared = [a[:, :k].T @ b[:, :k] for a, b in pairs]  # C_sha, (K_sha, K_sha)
+    unique = [a[:, k:].T @ b[:, k:] for a, b in pairs]  # C_uni, (K_uni, K_uni)
+    weight = 2 * options.cross_weight
     return {
         "shared_alignment": weight * sum(alignment(c) for c in shared),
         "shared_decorrelation": weight * options.lambda_sha * sum(redundancy(c) for c in shared),
