@@ -27,6 +27,7 @@ def random_views(
     settings: ViewSettings,
     crop_size: int,
     generators: Sequence[torch.Generator],
+    dtype: torch.dtype = torch.float32,
 ) -> dict[str, Tensor]:
     """A random view of each scene in every modality from each of V random streams.
 
@@ -36,33 +37,38 @@ def random_views(
         settings: ranges to draw from.
         crop_size: side of the view in pixels.
         generators: V CPU random streams.
+        dtype: arithmetic of the resampling. Encoders that run in bfloat16 round their images no less than it does.
 
     Returns:
-        Modality to (V * B, C, crop_size, crop_size) float32 in channels-last memory format, all scenes' views from the
-        first stream before those from the next; normalised to the training scenes' mean 0 and deviation 1.
+        Modality to (V * B, C, crop_size, crop_size) float32, all scenes' views from the first stream before those from
+        the next; normalised to the training scenes' mean 0 and deviation 1.
     """
     batch = len(next(iter(images.values())))
-    scenes = {name: stored.float() for name, stored in images.items()}
+    scenes = {name: stored.to(dtype) for name, stored in images.items()}
     views = {name: _empty_views(stored, len(generators), crop_size) for name, stored in scenes.items()}
     for number, generator in enumerate(generators):
-        crop = random_crops(batch, settings, generator)
         for position, (name, stored) in enumerate(scenes.items()):
-            if position and not settings.aligned:
-                crop = random_crops(batch, settings, generator)
+            if position == 0 or not settings.aligned:
+                crop = random_crops(batch, settings, generator).to(stored.device)
+                sampling = sampling_matrices(crop, stored.shape[-1], crop_size)
             change = _random_change(batch, modalities[name], settings, generator)
             blurred, sigma = _random_blur(batch, settings, generator)
-            rows, columns = sampling_matrices(crop.to(stored.device), stored.shape[-1], crop_size)
+            rows, columns = sampling
             if len(blurred):
                 blur = blur_matrices(sigma.to(stored.device), crop_size, math.ceil(3 * settings.blur_sigma[1]))
                 blurred = blurred.to(stored.device)
-                rows[blurred], columns[blurred] = blur @ rows[blurred], blur @ columns[blurred]
+                rows, columns = (each.index_copy(0, blurred, blur @ each[blurred]) for each in sampling)
             change.write(resample(stored, rows, columns), views[name][number])
-    return {name: view.flatten(0, 1).permute(0, 3, 1, 2) for name, view in views.items()}
+    return {name: view.flatten(0, 1) for name, view in views.items()}
 
 
 @torch.no_grad()
 def centre_views(
-    images: Mapping[str, Tensor], modalities: Mapping[str, Modality], crop_scale: float, crop_size: int
+    images: Mapping[str, Tensor],
+    modalities: Mapping[str, Modality],
+    crop_scale: float,
+    crop_size: int,
+    dtype: torch.dtype = torch.float32,
 ) -> dict[str, Tensor]:
     """The view that evaluation takes: a centre crop of `crop_scale` of the area, normalised, nothing random."""
     side = math.sqrt(crop_scale)
@@ -72,15 +78,14 @@ def centre_views(
         matrices = sampling_matrices(crop.to(stored.device), stored.shape[-1], crop_size)
         rows, columns = (each.expand(len(stored), -1, -1) for each in matrices)
         view = _empty_views(stored, 1, crop_size)[0]
-        _normalisation(modalities[name], len(stored)).write(resample(stored.float(), rows, columns), view)
-        views[name] = view.permute(0, 3, 1, 2)
+        _normalisation(modalities[name], len(stored)).write(resample(stored.to(dtype), rows, columns), view)
+        views[name] = view
     return views
 
 
 def _empty_views(stored: Tensor, number: int, crop_size: int) -> Tensor:
-    """(V, B, crop_size, crop_size, C): channels come last in memory, where convolutions like them."""
-    batch, channels = stored.shape[:2]
-    return torch.empty(number, batch, crop_size, crop_size, channels, device=stored.device)
+    """(V, B, C, crop_size, crop_size) float32."""
+    return torch.empty(number, *stored.shape[:2], crop_size, crop_size, device=stored.device)
 
 
 def random_crops(batch: int, settings: ViewSettings, generator: torch.Generator) -> Tensor:
@@ -141,18 +146,20 @@ def blur_matrices(sigma: Tensor, side: int, radius: int) -> Tensor:
 
 
 def resample(scenes: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """rows @ scene @ columns^T for each channel.
+    """rows @ scene @ columns^T for each channel, in the arithmetic of `scenes`.
 
     Args:
-        scenes: (B, C, S, S) float32.
+        scenes: (B, C, S, S).
         rows, columns: (B, crop_size, S) each.
 
     Returns:
-        (B, C, crop_size, crop_size).
+        (B, C, crop_size, crop_size) float32.
     """
     batch, channels, size, _ = scenes.shape
+    rows, columns = rows.to(scenes.dtype), columns.to(scenes.dtype)
     narrowed = scenes.flatten(1, 2) @ columns.mT  # (B, C * S, crop_size)
-    return rows[:, None] @ narrowed.view(batch, channels, size, -1)
+    view = rows.repeat_interleave(channels, dim=0) @ narrowed.view(batch * channels, size, -1)
+    return view.view(batch, channels, *view.shape[1:]).float()
 
 
 @dataclass(frozen=True)
@@ -170,15 +177,12 @@ class _Change:
     grey_bias: Tensor | None = None
 
     def write(self, view: Tensor, out: Tensor) -> None:
-        """Apply it to every pixel of a view, (B, C, H, W), and put the result into `out`, (B, H, W, C)."""
+        """Apply it to every pixel of a view, (B, C, H, W), and put the result into `out`, of the same shape."""
         matrix, offset = self.matrix.to(view.device), self.offset.to(view.device)
         if self.grey_bias is not None:
             bias = self.grey_bias.to(view.device) * (view.mean(dim=(2, 3)) @ LUMA.to(view.device))
             offset = offset + matrix.sum(dim=2) * bias[:, None]
-        if view.shape[1] == 1:  # as below, without a product of 1 x 1 matrices for each pixel
-            torch.addcmul(offset[:, None, None], matrix[:, None], view.permute(0, 2, 3, 1), out=out)
-        else:
-            torch.baddbmm(offset[:, None], view.flatten(2).mT, matrix.mT, out=out.flatten(1, 2))
+        torch.baddbmm(offset[:, :, None], matrix, view.flatten(2), out=out.flatten(2))
 
 
 def _normalisation(modality: Modality, batch: int) -> _Change:

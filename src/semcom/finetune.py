@@ -90,7 +90,7 @@ def finetune(
     Raises:
         InputError: the file is not one of ours, or a class keeps no labelled scene.
     """
-    schedule, device = job.schedule, scenes.device
+    schedule, device, dtype = job.schedule, scenes.device, training.precision(job.compute)
     system = System(job, scenes, seed)
     status = load_encoders(system.encoders, pretrained) if pretrained else training.OK
     training.placed(system, job.compute, device)
@@ -147,7 +147,7 @@ def finetune(
         torch.manual_seed(stream_seed(seed, "finetune", "dropout", step))
         batch = batches[position]
         streams = [stream(seed, "finetune", "view", step)]
-        views = random_views(scenes.batch(batch), scenes.modalities, job.views, job.crop_size, streams)
+        views = random_views(scenes.batch(batch), scenes.modalities, job.views, job.crop_size, streams, dtype)
         z = training.encode(system.encoders, views, job.compute)
         noise = {m: stream(seed, "finetune", "channel", m, step, device=device) for m in job.modalities}
         loss = cross_entropy(system.decide(z, noise), scenes.labels[batch])
@@ -196,13 +196,10 @@ def evaluate(system: System, scenes: Scenes, split: str, job: FinetuneJob, seed:
     system.eval()
     indices = scenes.indices[split]
     labels = scenes.labels[indices]
+    view = job.evaluation_crop_scale, job.crop_size, training.precision(job.compute)
     chunks = [
-        training.encode(
-            system.encoders,
-            centre_views(scenes.batch(part), scenes.modalities, job.evaluation_crop_scale, job.crop_size),
-            job.compute,
-        )
-        for part in indices.split(4 * job.schedule.batch_size)
+        training.encode(system.encoders, centre_views(scenes.batch(part), scenes.modalities, *view), job.compute)
+        for part in indices.split(2 * job.schedule.batch_size)  # as many images at once as in stage I
     ]
     z = {m: torch.cat([chunk[m] for chunk in chunks]) for m in job.modalities}
     totals = torch.zeros(3, device=scenes.device)

@@ -49,7 +49,7 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, attempt: Attempt | Non
         The encoders as they are then; `steps` with each loss term, gradient, weight and feature norms, and the
         learning rate.
     """
-    schedule, device = job.schedule, scenes.device
+    schedule, device, dtype = job.schedule, scenes.device, training.precision(job.compute)
     network = training.placed(_Network(job, scenes, seed), job.compute, device).train()
     loss = plugins.load("semcom.losses", job.loss)
     options = loss.Options(**job.options)
@@ -78,7 +78,7 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, attempt: Attempt | Non
         training.set_learning_rates(optimizer, factor)
         streams = [stream(seed, "pretrain", "view", which, step) for which in (0, 1)]
         images = scenes.batch(batches[position])
-        views = random_views(images, scenes.modalities, job.views, job.crop_size, streams)
+        views = random_views(images, scenes.modalities, job.views, job.crop_size, streams, dtype)
         z, z_tilde = network.features(views, job.compute)
         terms = loss.terms(z, z_tilde, options)
         value = sum(terms.values())

@@ -48,10 +48,20 @@ def encode(encoders: nn.ModuleDict, views: Mapping[str, Tensor], compute: Comput
     """
     features = {}
     for modality, encoder in encoders.items():
-        images = views[modality].contiguous(memory_format=_memory_format(compute))
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=compute.precision == "bfloat16"):
+        images = laid_out(views[modality], compute)
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=images.dtype == torch.bfloat16):
             features[modality] = encoder(images)
     return {modality: z.float() for modality, z in features.items()}
+
+
+def laid_out(images: Tensor, compute: ComputeSettings) -> Tensor:
+    """Images in the type and memory format that encoders want."""
+    return images.to(precision(compute), memory_format=_memory_format(compute))
+
+
+def precision(compute: ComputeSettings) -> torch.dtype:
+    """What encoders compute in, and what their images are resampled in."""
+    return torch.bfloat16 if compute.precision == "bfloat16" else torch.float32
 
 
 def _memory_format(compute: ComputeSettings) -> torch.memory_format:

@@ -240,7 +240,7 @@ class Scenes:
 
     def batch(self, indices: torch.LongTensor) -> dict[str, torch.Tensor]:
         """Modality to (B, C, S, S) integers of the scenes at `indices`, (B,) on the same device."""
-        return {name: images[indices] for name, images in self.images.items()}
+        return {name: images.index_select(0, indices) for name, images in self.images.items()}
 
 
 def scene_table(path: Path) -> pd.DataFrame:
