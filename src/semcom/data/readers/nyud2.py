@@ -5,6 +5,7 @@ is MATLAB v7.3, which is HDF5 with the axes reversed: MATLAB's (480, 640, 3, N) 
 A cell array of strings is a (1, N) array of references, each to an (n, 1) array of UTF-16 codes.
 """
 
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -66,7 +67,7 @@ class NYUD2Scenes:
         """
         try:
             return {"rgb": self._images.read(index).transpose(2, 1, 0), "depth": self._depths.read(index).T}
-        except OSError as error:
+        except (OSError, zlib.error) as error:
             raise InputError(
                 f"{self.files[0]}: scene {index} (from 0) of keys images, depths cannot be read "
                 f"({_one_line(error)}); the file is damaged: download it again"
@@ -74,22 +75,46 @@ class NYUD2Scenes:
 
 
 class _Slabs:
-    """Reads items of a dataset along its first axis, a chunk's worth at a time."""
+    """Reads items of a dataset along its first axis, a chunk's worth at a time.
+
+    Where each item is one chunk that is packed by deflate and nothing else, zlib unpacks it to its known size. HDF5,
+    which reads every other layout, does not know that size, and grows and copies its buffer on the way.
+    """
 
     def __init__(self, dataset: h5py.Dataset) -> None:
         chunk = dataset.chunks[0] if dataset.chunks else 1
-        item_bytes = dataset.dtype.itemsize * int(np.prod(dataset.shape[1:]))
+        self._item_bytes = dataset.dtype.itemsize * int(np.prod(dataset.shape[1:]))
         self._dataset = dataset
-        self._length = max(1, min(chunk, SLAB_BYTES // item_bytes))
+        self._length = max(1, min(chunk, SLAB_BYTES // self._item_bytes))
         self._start = -1
         self._slab = np.empty(0)
+        self._packed_alone = (
+            dataset.chunks == (1, *dataset.shape[1:])
+            and _filters(dataset) == [h5py.h5z.FILTER_DEFLATE]
+            and dataset.id.get_num_chunks() == len(dataset)  # none was left out for being all zeros
+        )
 
     def read(self, index: int) -> np.ndarray:
+        if self._packed_alone:
+            return self._unpack(index)
         start = index - index % self._length
         if start != self._start:
             self._slab = self._dataset[start : start + self._length]
             self._start = start
         return self._slab[index - start]
+
+    def _unpack(self, index: int) -> np.ndarray:
+        data = self._dataset
+        skipped, stored = data.id.read_direct_chunk((index,) + (0,) * (data.ndim - 1))
+        plain = stored if skipped else zlib.decompress(stored, bufsize=self._item_bytes)  # skipped: could not be packed
+        if len(plain) != self._item_bytes:
+            raise OSError(f"a chunk holds {len(plain)} bytes instead of {self._item_bytes}")
+        return np.frombuffer(plain, data.dtype).reshape(data.shape[1:])
+
+
+def _filters(dataset: h5py.Dataset) -> list[int]:
+    properties = dataset.id.get_create_plist()
+    return [properties.get_filter(position)[0] for position in range(properties.get_nfilters())]
 
 
 def open_scenes(
