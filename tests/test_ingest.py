@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zlib
 from collections import namedtuple
 
 import h5py
@@ -62,6 +63,43 @@ def test_reader_undoes_matlabs_axis_order(tmp_path, chunk):
             assert images["depth"].dtype == np.float32
             assert (images["rgb"] == rgb[index]).all()
             assert (images["depth"] == depth[index]).all()
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        {},  # contiguous
+        {"chunks": (1, WIDTH, HEIGHT)},
+        {"chunks": (1, WIDTH, HEIGHT), "compression": "gzip"},  # unpacked by us, all others by HDF5
+        {"chunks": (1, WIDTH, HEIGHT), "compression": "gzip", "shuffle": True},
+        {"chunks": (1, WIDTH, HEIGHT), "compression": "lzf"},
+        {"chunks": (1, 7, HEIGHT), "compression": "gzip"},
+        {"chunks": (3, WIDTH, 5), "compression": "gzip"},
+    ],
+)
+@pytest.mark.parametrize("left_out", [False, True])
+def test_reader_reads_any_layout(files, layout, left_out):
+    _, depth = pictures(len(TYPES))
+    depth = depth.round()  # packs, as noise does not
+    if left_out:
+        depth[5] = 0
+    with h5py.File(files[0], "r+") as file:
+        del file["depths"]
+        depths = file.create_dataset("depths", (len(depth), WIDTH, HEIGHT), "f4", **layout)
+        for index in range(len(depth)):
+            if not (left_out and index == 5):
+                depths[index] = depth[index].T
+    with open_small(*files) as source:
+        for index in (0, 5, 7):
+            assert (source.read(index)["depth"] == depth[index]).all()
+
+
+@pytest.mark.parametrize("size", [WIDTH * HEIGHT - 1, WIDTH * HEIGHT + 1])
+def test_chunk_of_another_size_is_damage(files, size):
+    with h5py.File(files[0], "r+") as file:
+        file["depths"].id.write_direct_chunk((2, 0, 0), zlib.compress(bytes(4 * size)))
+    with open_small(*files) as source, pytest.raises(InputError, match=rf"scene 2 .* holds {4 * size} bytes instead of"):
+        source.read(2)
 
 
 def test_reader_gives_labels_rooms_and_split(files):
@@ -208,7 +246,7 @@ def test_scenes_are_written_as_read(files, scenes_h5):
     with h5py.File(scenes_h5) as file:
         assert file["rgb"].shape == (8, 3, 8, 8)
         assert file["depth"].shape == (8, 1, 8, 8)
-        assert file["rgb"].chunks == (1, 3, 8, 8)
+        assert file["rgb"].chunks is None  # contiguous
         assert file["depth"].attrs["unit"] == "m"
         assert file["source_index"][:].tolist() == list(range(8))
         assert file.attrs["source_files"].tolist() == ["labeled.mat", "splits.mat"]
