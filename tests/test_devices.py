@@ -13,7 +13,13 @@ from semcom.devices import allocated, choose, visible_gpus
 from semcom.errors import InputError
 from semcom.sections import ComputeSettings
 
-SETTINGS = {"threads": 1, "precision": "float32", "channels_last": False, "deterministic": False}
+SETTINGS = {
+    "threads": 1,
+    "data_in_memory_mb": 8000,
+    "precision": "float32",
+    "channels_last": False,
+    "deterministic": False,
+}
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU that torch can use")
 # Takes one of the GPUs named on the command line, says which, and keeps it until it is killed or its input ends.
 HOLDER = """

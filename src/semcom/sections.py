@@ -239,6 +239,9 @@ class ComputeSettings(Settings):
         "auto takes a GPU where there is one; or cpu, cuda, cuda:1, mps", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$"
     )
     threads: int = ours("CPU threads of one training job; part of the result to the last bit", gt=0)
+    data_in_memory_mb: int = ours(
+        "a data set larger than this, as integers, stays on disk and is read batch by batch through a memory map", gt=0
+    )
     precision: Literal["float32", "bfloat16"] = silent(
         "arithmetic of the encoders; losses stay in float32", "half to two thirds of the time of float32"
     )

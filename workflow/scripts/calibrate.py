@@ -23,6 +23,12 @@ with reported_to(snakemake.log[0]):
     output = Path(snakemake.output[0])
     fingerprint(snakemake.params.job, seed, snakemake.input)  # as every attempt begins
     device = training.set_up(job.compute)
-    scenes = load_scenes(snakemake.input.scenes, snakemake.input.splits, device=device, modalities=job.modalities)
+    scenes = load_scenes(
+        snakemake.input.scenes,
+        snakemake.input.splits,
+        device=device,
+        modalities=job.modalities,
+        in_memory_mb=job.compute.data_in_memory_mb,
+    )
     pace = calibrate(job, scenes, seed, began=began, checkpoint=output.with_suffix(".pt"))
     write_csv(pd.DataFrame([asdict(pace)]), output)

@@ -19,7 +19,13 @@ with reported_to(snakemake.log[0]), Attempt("finetune", job, seed, **files) as a
     settings = FinetuneJob(**job)
     device = training.set_up(settings.compute)
     provenance = Provenance(job, seed, device)
-    scenes = load_scenes(snakemake.input.scenes, snakemake.input.splits, device=device, modalities=settings.modalities)
+    scenes = load_scenes(
+        snakemake.input.scenes,
+        snakemake.input.splits,
+        device=device,
+        modalities=settings.modalities,
+        in_memory_mb=settings.compute.data_in_memory_mb,
+    )
     encoders = snakemake.input.get("encoders")
     result = finetune(settings, scenes, seed, Path(encoders) if encoders else None, attempt)
     write_csv(result.rounds, snakemake.output.rounds)

@@ -20,7 +20,13 @@ with reported_to(snakemake.log[0]), Attempt("pretrain", job, seed, **files) as a
     settings = PretrainJob(**job)
     device = training.set_up(settings.compute)
     provenance = Provenance(job, seed, device)
-    scenes = load_scenes(snakemake.input.scenes, snakemake.input.splits, device=device, modalities=settings.modalities)
+    scenes = load_scenes(
+        snakemake.input.scenes,
+        snakemake.input.splits,
+        device=device,
+        modalities=settings.modalities,
+        in_memory_mb=settings.compute.data_in_memory_mb,
+    )
     result = pretrain(settings, scenes, seed, attempt)
     write_csv(result.steps, snakemake.output.steps)
     save_encoders(result.encoders, Path(snakemake.output.encoders), result.status)

@@ -1,9 +1,10 @@
 """`scenes.h5`, the one format that training reads, and the way from a data set's original files to it.
 
-Layout (HDF5), N scenes of S x S pixels, one chunk a scene:
+Layout (HDF5), N scenes of S x S pixels:
 
     <modality>    (N, C, S, S)  rgb uint8, depth float32 in metres; attributes `unit`, and per channel `mean` and
-                                `std` over the training scenes, of value / 255 for uint8, else in `unit`
+                                `std` over the training scenes, of value / 255 for uint8, else in `unit`; contiguous
+                                in the file and neither packed nor filtered, so that it can be mapped into memory
     label         (N,) int64    position in class_names
     class_names   strings
     scene_type, room, split     (N,) strings; split is the official one, "train" or "test"
@@ -16,6 +17,7 @@ Layout (HDF5), N scenes of S x S pixels, one chunk a scene:
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -32,6 +34,7 @@ from semcom.data.source import ModalitySpec, SceneSource
 from semcom.data.splits import SPLITS, WITHHELD, class_counts
 from semcom.errors import InputError
 from semcom.files import written_atomically
+from semcom.progress import logger
 
 if TYPE_CHECKING:
     import torch
@@ -111,7 +114,8 @@ def write_scenes(
             "choose another results folder or a smaller data.image_size"
         )
 
-    with written_atomically(path) as temporary, h5py.File(temporary, "w") as file:
+    with written_atomically(path) as temporary, contextlib.ExitStack() as opened:
+        file = opened.enter_context(h5py.File(temporary, "w"))
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
         file.attrs["source_files"] = [original.name for original in source.files]
@@ -124,18 +128,21 @@ def write_scenes(
         file.create_dataset("room", data=list(source.rooms), dtype=_STRINGS)
         file.create_dataset("split", data=list(source.split), dtype=_STRINGS)
         images, moments = {}, {}
+        placed = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        placed.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
         for name, spec in source.modalities.items():
-            shape = (n, spec.channels, size, size)
-            images[name] = file.create_dataset(name, shape, spec.dtype, chunks=(1, *shape[1:]))
+            images[name] = file.create_dataset(name, (n, spec.channels, size, size), spec.dtype, dcpl=placed)
             images[name].attrs["unit"] = spec.unit
             moments[name] = np.zeros((2, spec.channels))  # sums of x and of x^2 over the training scenes
+        # HDF5 gives the images their place, and this fills it: writing them itself, HDF5 2.0 crashes on a full disk.
+        pixels = opened.enter_context(temporary.open("r+b"))
         for index in range(n):
             original = source.read(index)
             for name, spec in source.modalities.items():
                 _check_values(original[name], name, spec, index, source.files[0])
                 resized = _resize(original[name], size)  # (C, S, S)
-                # A scene is one whole chunk: hand it over as it is, past HDF5's conversion and chunk cache.
-                images[name].id.write_direct_chunk((index, 0, 0, 0), resized)
+                pixels.seek(images[name].id.get_offset() + index * resized.nbytes)
+                pixels.write(resized)
                 if source.split[index] == "train":
                     flat = resized.reshape(spec.channels, -1).astype(np.float64)
                     moments[name] += flat.sum(axis=1), np.einsum("cp,cp->c", flat, flat)
@@ -214,18 +221,43 @@ class Modality:
         return len(self.mean)
 
 
+class MappedImages:
+    """One modality's images, left in `scenes.h5` and read as they are asked for; what `Scenes.images` else holds whole.
+
+    Raises:
+        InputError: the images are not contiguous in the file.
+    """
+
+    def __init__(self, path: Path, dataset: h5py.Dataset, device: torch.device | str) -> None:
+        offset = dataset.id.get_offset()
+        if offset is None:  # chunked, as older versions of this program wrote them
+            raise InputError(
+                f"{path}: {dataset.name[1:]} does not lie in one piece, so that it cannot be memory-mapped; remove the "
+                "file and ingest the data set again, or raise compute.data_in_memory_mb in the config"
+            )
+        self._values = np.memmap(path, dataset.dtype, mode="r", offset=offset, shape=dataset.shape)
+        self._device = device
+
+    def __getitem__(self, indices: torch.LongTensor) -> torch.Tensor:
+        """(B, C, S, S) integers of the scenes at `indices`, (B,), on the device."""
+        import torch
+
+        return torch.from_numpy(_as_integers(np.asarray(self._values[indices.cpu().numpy()]))).to(self._device)
+
+
 @dataclass(frozen=True)
 class Scenes:
-    """All scenes on one device, as integers.
+    """All scenes on one device, as integers; images that do not fit stay on disk and come there batch by batch.
 
     Attributes:
-        images: modality to (N, C, S, S), rgb uint8 as stored, depth int16 in millimetres, clipped at 32.767 m.
+        images: modality to (N, C, S, S), rgb uint8 as stored, depth int16 in millimetres, clipped at 32.767 m. Take
+            from it by a (B,) tensor of positions, as `batch` does.
         modalities: modality to what its integers mean.
         labels: (N,) int64, positions in `class_names`.
         indices: "train", "validation" (if there is one), "test" (unless withheld) to sorted (n,) int64 positions.
     """
 
-    images: dict[str, torch.Tensor]
+    images: dict[str, torch.Tensor | MappedImages]
     modalities: dict[str, Modality]
     labels: torch.LongTensor
     class_names: tuple[str, ...]
@@ -269,17 +301,19 @@ def load_scenes(
     *,
     device: torch.device | str,
     modalities: Sequence[str] | None = None,
+    in_memory_mb: float = math.inf,
 ) -> Scenes:
-    """Read `scenes.h5` whole, as integers.
+    """Read `scenes.h5` as integers: whole, or through a memory map. The batches are the same, bit for bit.
 
     Args:
         splits: `splits.split_table`'s result, or the CSV file of it.
         device: where every tensor lies.
         modalities: which to read, in this order; None reads all.
+        in_memory_mb: images that are more than this, in MB of 10^6 bytes, stay on disk.
 
     Raises:
-        InputError: a file is missing, truncated, of another format or version, the split belongs to others, or there
-            is no such modality.
+        InputError: a file is missing, truncated, of another format or version, the split belongs to others, there
+            is no such modality, or the images must stay on disk and cannot be mapped.
     """
     import torch  # not needed to write scenes, and seconds to import
 
@@ -289,19 +323,19 @@ def load_scenes(
         labels = file["label"][:]
         class_names = tuple(file["class_names"].asstr()[:])
         present = list(file.attrs["modalities"])
+        datasets = {}
         for name in present if modalities is None else modalities:
             if name not in present:
                 raise InputError(f"{path}: has no modality '{name}', only {', '.join(present)}; correct `modalities`")
-            data = file[name]
-            if data.dtype == np.uint8:
-                values, scale = data[:], 1 / 255
-            else:
-                values, scale = np.empty(data.shape, np.int16), FLOAT_STEP
-                for start in range(0, len(data), _SLAB_SCENES):
-                    steps = np.rint(data[start : start + _SLAB_SCENES] / np.float32(FLOAT_STEP))
-                    values[start : start + _SLAB_SCENES] = steps.clip(0, np.iinfo(np.int16).max)
-            images[name] = torch.from_numpy(values).to(device)
+            datasets[name] = file[name]
+        size_mb = sum(data.size * _integer_type(data.dtype).itemsize for data in datasets.values()) / 1e6
+        mapped = size_mb > in_memory_mb
+        if mapped:
+            logger.info("%s: %.0f MB of images stay on disk, memory-mapped and read batch by batch", path, size_mb)
+        for name, data in datasets.items():
+            images[name] = MappedImages(path, data, device) if mapped else torch.from_numpy(_read(data)).to(device)
             mean, std = (tuple(data.attrs[key].tolist()) for key in ("mean", "std"))
+            scale = 1 / 255 if data.dtype == np.uint8 else FLOAT_STEP
             meanings[name] = Modality(unit=data.attrs["unit"], scale=scale, mean=mean, std=std)
     split = _check_split(splits, path)
     return Scenes(
@@ -313,6 +347,25 @@ def load_scenes(
             name: torch.from_numpy(np.flatnonzero(split == name)).to(device) for name in SPLITS if (split == name).any()
         },
     )
+
+
+def _read(dataset: h5py.Dataset) -> np.ndarray:
+    """All images as integers."""
+    values = np.empty(dataset.shape, _integer_type(dataset.dtype))
+    for start in range(0, len(dataset), _SLAB_SCENES):
+        values[start : start + _SLAB_SCENES] = _as_integers(dataset[start : start + _SLAB_SCENES])
+    return values
+
+
+def _integer_type(stored: np.dtype) -> np.dtype:
+    return np.dtype(np.uint8 if stored == np.uint8 else np.int16)
+
+
+def _as_integers(stored: np.ndarray) -> np.ndarray:
+    if stored.dtype == np.uint8:
+        return stored
+    steps = np.rint(stored / np.float32(FLOAT_STEP))
+    return steps.clip(0, np.iinfo(np.int16).max).astype(np.int16)
 
 
 @contextlib.contextmanager
