@@ -1,5 +1,11 @@
-"""A day on a cluster: the tests' own configuration run by `snakemake --profile slurm-gpu`, and all that happens to it."""
+"""A day on a cluster: the tests' own configuration run by `snakemake --profile slurm-gpu`, and all that happens to it.
 
+No event races with a training: a run that one is meant for is stopped (SIGSTOP) as soon as it is in the middle of its
+training, and goes on (SIGCONT) when the event has come to pass. So it is met on a fast machine and on a slow one.
+"""
+
+import contextlib
+import io
 import os
 import re
 import shutil
@@ -9,8 +15,10 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
+import torch
 import yaml
 from conftest import copy_checkout
 from slurm.cluster import GPUS, URGENT, Cluster, ask, wait_until
@@ -18,32 +26,35 @@ from slurm.cluster import GPUS, URGENT, Cluster, ask, wait_until
 from semcom.run_state import RunRecord, is_alive, read_record
 
 CONFIG = ("--configfile", "config/test.yaml", "config/long.yaml")
-# Long enough to be met on their way, also by a fast machine; the others take seconds. `barlow_twins` has a minute and a
-# half of training on an idle core, more than its time limit leaves it.
+# Long enough to be met between their first checkpoint and their last epoch, also on a fast machine: each lasts ten
+# times the half second between two checkpoints and more. `barlow_twins` is met in three of its turns.
 LONG = {
     "methods": {
-        "simclr": {"pretrain": {"epochs": 500}},
-        "proposed": {"pretrain": {"epochs": 300}},
-        "barlow_twins": {"pretrain": {"epochs": 1300}},
+        "simclr": {"pretrain": {"epochs": 120}},
+        "proposed": {"pretrain": {"epochs": 120}},
+        "barlow_twins": {"pretrain": {"epochs": 300}},
     }
 }
 ORPHAN = "pretrain/simclr/seed0"
 CANCELLED = "pretrain/proposed/seed0"
 TIMED = "pretrain/barlow_twins/seed0"
 STARVED = "finetune/supervised/snr10/labels0.5/seed0"
+OUT_OF_MEMORY = ("FAILED", "OUT_OF_MEMORY")  # what a job that exceeds its memory is called, depending on who kills it
 
-# What a user of this cluster changes in the profile: a time limit shorter than one run, and too little memory for
-# another's first attempt. And the executor is to look often, or the test would wait for it.
+# What a user of this cluster changes in the profile: a time limit for one run, with a warning half a minute to a minute
+# after its beginning and time to spare after that, and too little memory for another's first attempt. And the executor
+# is to look often, or the test would wait for it.
+TIME_LIMIT = "10"
 PROFILE_CHANGES = {
-    "runtime: 240": "runtime: 2 if wildcards.method == 'barlow_twins' else 240",
-    "--signal=USR1@120": "--signal=USR1@59",
+    "runtime: 240": f"runtime: {TIME_LIMIT} if wildcards.method == 'barlow_twins' else 240",
+    "--signal=USR1@120": "--signal=USR1@539",
     "mem_mb: 8000 * attempt": "mem_mb: 300 if attempt == 1 and wildcards.method == 'supervised' and "
     "wildcards.label_fraction == '0.5' else 8000",
     "status-checks: 15": "status-checks: 1",
 }
 ENVIRONMENT = os.environ | {
     "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-    "SEMCOM_CHECKPOINT_SECONDS": "2",
+    "SEMCOM_CHECKPOINT_SECONDS": "0.5",
 }
 
 
@@ -55,8 +66,10 @@ class Day:
         folder: the checkout on the cluster; reference: one in which the same has run without a cluster.
         seconds: what the pipeline took from its first start to its end.
         orphans, cancelled, lost, preempted: numbers of the SLURM jobs that each befell.
-        second, log: what the second Snakemake in the folder said, and the one that came to the end.
-        exit_codes: of these two.
+        second, restarted, log: what the second Snakemake in the folder said, the one after the killed one, and the one
+            that came to the end.
+        exit_codes: of these three.
+        met: the attempts in which runs were met last, by their path.
     """
 
     folder: Path
@@ -68,8 +81,10 @@ class Day:
     lost: list[str] = field(default_factory=list)
     preempted: list[str] = field(default_factory=list)
     second: str = ""
+    restarted: str = ""
     log: str = ""
     exit_codes: list[int] = field(default_factory=list)
+    met: dict[str, int] = field(default_factory=dict)
 
     def turns_of(self, run: str) -> list[dict[str, str]]:
         """The turns that a run had on the cluster, in the order of their ends."""
@@ -113,8 +128,8 @@ class Day:
 
 
 def spend(cluster: Cluster, folder: Path) -> Day:
-    """Run the pipeline on the cluster, with an orphan, a scancel, a preemption, a lost node, a time limit and too little
-    memory; and beside it, without a cluster and at low priority, for comparison."""
+    """Run the pipeline on the cluster, with an orphan, a scancel, too little memory, a time limit, a preemption and a
+    lost node; and beside it, without a cluster and at low priority, for comparison."""
     day = Day(prepare(folder / "cluster"), prepare(folder / "reference"), cluster)
     edit_profile(day.folder, PROFILE_CHANGES)
     reference = start(day.reference, "--cores", "1", nice=19)
@@ -123,9 +138,14 @@ def spend(cluster: Cluster, folder: Path) -> Day:
         leave_an_orphan(day)
         main = start(day.folder, "--profile", "slurm-gpu")
         try:
-            cancel(day)
-            preempt(day)
-            lose_the_node(day)
+            with held(day, {CANCELLED: 0.3, TIMED: 0.2}) as runs:
+                cancel(day, runs[CANCELLED])
+                exceed_the_memory(day)
+                exceed_the_time(runs[TIMED])
+            with held(day, {TIMED: 0.4}) as runs:
+                preempt(day, runs[TIMED])
+            with held(day, {TIMED: 0.6}) as runs:
+                lose_the_node(day, runs[TIMED])
             wait_until(lambda: main.poll() is not None, "the pipeline's end", 900)
         finally:
             interrupt(main)
@@ -141,53 +161,157 @@ def spend(cluster: Cluster, folder: Path) -> Day:
 
 
 def leave_an_orphan(day: Day) -> None:
-    """Start one run, start a second Snakemake in the same folder, and kill the first, whose SLURM job goes on."""
+    """Start one run and a second Snakemake in the same folder; kill the first, whose job lives on, and start it again.
+
+    The job stands still from before its Snakemake is killed until the next one's job waits for it.
+    """
+    command = (day.folder, "--profile", "slurm-gpu")
     target = f"results/test/{ORPHAN}/steps.csv"
-    first = start(day.folder, "--profile", "slurm-gpu", target=target)
+    first = start(*command, target=target)
     try:
-        day.orphans.append(in_the_middle(day, ORPHAN).slurm_job)
-        second = snakemake(day.folder, "--profile", "slurm-gpu", "all", *CONFIG)
-        day.second = second.stdout
-        day.exit_codes.append(second.returncode)
+        with held(day, {ORPHAN: 0.3}) as runs:
+            day.orphans.append(runs[ORPHAN].slurm_job)
+            second = snakemake(*command, "all", *CONFIG)
+            day.second = second.stdout
+            day.exit_codes.append(second.returncode)
+            first.kill()
+            first.wait()
+            assert snakemake(*command, "--unlock", *CONFIG).returncode == 0
+            first = start(*command, target=target)
+            wait_until(lambda: "waiting: process" in day.slurm_logs(ORPHAN), "a second job to wait for the first", 180)
+        wait_until(lambda: first.poll() is not None, "the end of the run that was orphaned", 300)
+        day.exit_codes.append(first.returncode)
     finally:
-        first.kill()
-        first.wait()
-    assert snakemake(day.folder, "--profile", "slurm-gpu", "--unlock", *CONFIG).returncode == 0
+        interrupt(first)
+        day.restarted = (day.folder / "snakemake.log").read_text()
+        print(day.restarted)
 
 
-def cancel(day: Day) -> None:
+def cancel(day: Day, run: RunRecord) -> None:
     """scancel a job in the middle of its training."""
-    day.cancelled.append(in_the_middle(day, CANCELLED).slurm_job)
-    ask("scancel", *day.cancelled)
+    day.cancelled.append(run.slurm_job)
+    ask("scancel", run.slurm_job)
+    wait_until(lambda: has_got(signal.SIGTERM, run), "scancel's signal")
+    go_on(run)
+    wait_until(lambda: run.slurm_job in {turn["JobId"] for turn in day.cluster.attempts()}, "the cancelled job's end")
 
 
-def preempt(day: Day) -> None:
+def exceed_the_memory(day: Day) -> None:
+    """Wait until the run with too little memory has been killed for it, so that it dies of nothing else."""
+
+    def has_been_killed() -> bool:
+        return any(turn["JobState"] in OUT_OF_MEMORY for turn in day.turns_of(STARVED))
+
+    wait_until(has_been_killed, "a lack of memory", 300)
+
+
+def exceed_the_time(run: RunRecord) -> None:
+    """Wait until SLURM warns of the end of a run's time."""
+    wait_until(lambda: has_got(signal.SIGUSR1, run), "the warning before a time limit", 150)
+
+
+def preempt(day: Day, run: RunRecord) -> None:
     """Let a more urgent job have all GPUs for a moment."""
-    day.preempted.append(in_the_middle(day, TIMED).slurm_job)
+    day.preempted.append(run.slurm_job)
     urgent = subprocess.Popen(["srun", "-p", URGENT, f"--gpus={GPUS}", "-t", "1", "--comment=more urgent", "true"])
-    assert urgent.wait(timeout=120) == 0
+    try:
+        wait_until(lambda: has_got(signal.SIGTERM, run), "the preemption's signal")
+        go_on(run)
+        assert urgent.wait(timeout=120) == 0
+    finally:
+        urgent.kill()
 
 
-def lose_the_node(day: Day) -> None:
+def lose_the_node(day: Day, run: RunRecord) -> None:
     """Declare the node lost in the middle of a training, and take it back."""
-    day.lost.append(in_the_middle(day, TIMED).slurm_job)
+    day.lost.append(run.slurm_job)
     day.cluster.lose_node()
     day.cluster.find_node()
 
 
-def in_the_middle(day: Day, run: str) -> RunRecord:
-    """Wait until a run has trained a while and has a while to go; its record."""
-    path = day.folder / f"results/test/checkpoints/{run}.json"
-    found: list[RunRecord] = []
+# Runs that stand still
 
-    def is_there() -> bool:
-        record = read_record(path)
-        if record and record.total and 0 < record.done < 0.9 * record.total and is_alive(path):
-            found.append(record)
-        return bool(found)
 
-    wait_until(is_there, f"{run} to be in the middle of its training", 300)
-    return found[-1]
+@contextlib.contextmanager
+def held(day: Day, shares: dict[str, float]) -> Iterator[dict[str, RunRecord]]:
+    """Stop each of these runs when it has a share of its epochs behind it, in an attempt in which it was not yet met.
+
+    At the end they go on, those that are still there.
+
+    Yields:
+        Their records, by their paths.
+    """
+    found: dict[str, RunRecord] = {}
+
+    def all_are() -> bool:
+        for run, share in shares.items():
+            if run not in found and (record := in_the_middle(day, run, share)):
+                found[run] = record
+                os.kill(record.pid, signal.SIGSTOP)
+        return len(found) == len(shares)
+
+    try:
+        wait_until(all_are, f"{', '.join(shares)} to be in the middle of their training", 300)
+        for run, record in found.items():
+            path = record_path(day, run)
+            wait_until(lambda record=record: stands_still(record), f"{run} to stand still")
+            now = read_record(path)
+            assert now and now.done < now.total and is_alive(path), f"{run} was over before it stood still: too short"
+            day.met[run] = now.attempt
+        yield found
+    finally:
+        for record in found.values():
+            go_on(record)
+
+
+def go_on(run: RunRecord) -> None:
+    """Let a run that was stopped go on, if it is still there."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(run.pid, signal.SIGCONT)
+
+
+def stands_still(run: RunRecord) -> bool:
+    """Whether a run has been stopped, and is still there."""
+    return process_status(run).get("State", "").strip().startswith("T")
+
+
+def has_got(number: signal.Signals, run: RunRecord) -> bool:
+    """Whether a signal waits for a stopped run to go on, or its sender has already let the run go on."""
+    pending = int(process_status(run).get("ShdPnd", "0"), 16)
+    return bool(pending >> (number - 1) & 1) or not stands_still(run)
+
+
+def process_status(run: RunRecord) -> dict[str, str]:
+    """What the kernel says of a run's process; nothing of one that is gone."""
+    try:
+        lines = Path(f"/proc/{run.pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
+    return dict(line.split(":", 1) for line in lines)
+
+
+def in_the_middle(day: Day, run: str, share: float) -> RunRecord | None:
+    """The record of a run that trains and has a share of its epochs in a checkpoint, one that a new attempt saved."""
+    path = record_path(day, run)
+    record, checkpoint = read_record(path), path.with_suffix(".pt")
+    if not record or not record.total or record.done == record.total or record.attempt <= day.met.get(run, 0):
+        return None
+    with contextlib.suppress(FileNotFoundError):
+        is_new = checkpoint.stat().st_mtime >= datetime.fromisoformat(record.started_utc).timestamp()
+        if is_new and saved_epoch(checkpoint) >= share * record.total and is_alive(path):
+            return record
+    return None
+
+
+def saved_epoch(checkpoint: Path) -> float:
+    """The epoch that a checkpoint of stage I is of, past its two lines of header."""
+    content = checkpoint.read_bytes().split(b"\n", 2)[2]
+    return torch.load(io.BytesIO(content), weights_only=True)["state"]["state"]["rows"][-1]["epoch"]
+
+
+def record_path(day: Day, run: str) -> Path:
+    """Where a run's record lies."""
+    return day.folder / f"results/test/checkpoints/{run}.json"
 
 
 def prepare(folder: Path) -> Path:
@@ -229,7 +353,7 @@ def snakemake(folder: Path, *arguments: str, **environment: str) -> subprocess.C
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=300,
     )
 
 
