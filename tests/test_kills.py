@@ -4,6 +4,7 @@ SEMCOM_KILLS sets how many in each stage; the full measure is `SEMCOM_KILLS=20 p
 SEMCOM_KILLS_SEED repeats the moments of an earlier run.
 """
 
+import contextlib
 import io
 import json
 import os
@@ -14,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,12 +25,14 @@ import torch
 import yaml
 from conftest import copy_checkout, run_snakemake
 
+from semcom.run_state import read_record
+
 pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("SEMCOM_KILLS", "3"))
 SEED = int(os.environ.get("SEMCOM_KILLS_SEED", random.SystemRandom().randrange(10**6)))
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1)
-DEADLINE = 120
+DEADLINE = 300
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,10 @@ def run_to_the_end(folder: Path, stage: Stage) -> float:
 
 
 def alive(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def kill(folder: Path, stage: Stage, moment: Moment, life: float) -> str | None:
@@ -134,15 +140,32 @@ def kill(folder: Path, stage: Stage, moment: Moment, life: float) -> str | None:
     awaited = {"nothing": [], "checkpoint": [checkpoint.with_suffix(".pt.tmp")], "results": results}[moment.wait_for]
     while awaited and not any(map(os.path.exists, awaited)) and snakemake.poll() is None:
         pass  # a file is being written for a few milliseconds: no time for sleep
-    if not alive(process):
+    if not alive(process) or not was_sent(moment.number, process):
         snakemake.wait(DEADLINE)
         return None
-    process.send_signal(moment.number)
     begun = any(map(os.path.exists, results))
     if snakemake.wait(DEADLINE) == 0:
         return "results begun, and ended"
     step = saved_step(checkpoint)
     return ("results begun, " if begun else "") + (f"checkpoint of step {step} left" if step else "no checkpoint left")
+
+
+def was_sent(number: signal.Signals, process: psutil.Process) -> bool:
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:  # it has ended meanwhile
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def suspended(process: psutil.Process) -> Iterator[None]:
+    """Lets a process stand still, so that others find it at work, however fast it is."""
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
 
 
 def saved_step(checkpoint: Path) -> int | None:
@@ -254,13 +277,12 @@ def test_a_training_that_outlives_its_snakemake_is_waited_for_and_not_repeated(p
     first = start(folder, stage)
     orphan = training_process(first, stage)
     wait_until(stage.checkpoint(folder).exists, folder)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    orphan.suspend()  # long enough for the second to find it at work
-    unlock(folder)
-    second = start(folder, stage)
-    wait_until(lambda: f"waiting: process {orphan.pid} on" in (folder / "output.txt").read_text(), folder)
-    orphan.resume()
+    with suspended(orphan):
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        unlock(folder)
+        second = start(folder, stage)
+        wait_until(lambda: f"waiting: process {orphan.pid} on" in (folder / "output.txt").read_text(), folder)
     assert second.wait(DEADLINE) == 0
     output = (folder / "output.txt").read_text()
     assert "another process has finished this run meanwhile; its results stay" in output
@@ -293,7 +315,15 @@ def test_two_checkouts_that_share_their_results_train_once(prepared, tmp_path):
     there = shutil.copytree(prepared, tmp_path / "there", symlinks=True)
     shutil.rmtree(there / "results")
     (there / "results").symlink_to(here / "results")
+
+    def said() -> str:
+        return "".join((folder / "output.txt").read_text() for folder in (here, there))
+
     both = [start(folder, stage) for folder in (here, there)]
+    checkpoint = stage.checkpoint(here)
+    wait_until(checkpoint.exists, here)
+    with suspended(psutil.Process(read_record(checkpoint.with_suffix(".json")).pid)):  # of whichever was the first
+        wait_until(lambda: "waiting: process" in said(), here)
     assert [snakemake.wait(DEADLINE) for snakemake in both] == [0, 0]
-    output = "".join((folder / "output.txt").read_text() for folder in (here, there))
+    output = said()
     assert output.count("round 80/80") == 1 and output.count("its results stay") == 1

@@ -187,24 +187,37 @@ def test_without_locks_a_run_goes_on_with_a_warning_and_its_record_says_that_it_
 # Two processes, one run
 
 
-def test_a_second_process_says_whom_it_waits_for_and_takes_over(tmp_path, caplog, monkeypatch):
+@pytest.fixture
+def as_it_waits(monkeypatch):
+    """Does something while an attempt waits for another's lock, however long it has taken to come to that."""
     monkeypatch.setattr("semcom.attempt._GLANCE_SECONDS", 0)
+    sleep, left = time.sleep, []
+
+    def slept(seconds):
+        while left:
+            left.pop()()
+        sleep(seconds)
+
+    monkeypatch.setattr("semcom.attempt.time.sleep", slept)
+    return left.append
+
+
+def test_a_second_process_says_whom_it_waits_for_and_takes_over(tmp_path, caplog, as_it_waits):
     record(pid=77, host="node7", slurm_job="4711").write(tmp_path / "run.json")
     other = holder(tmp_path / "run.lock")
-    subprocess.Popen(["sh", "-c", f"sleep 2; kill -KILL {other.pid}"])
+    as_it_waits(other.kill)
     with caplog.at_level("INFO", "semcom"), attempt_in(tmp_path) as attempt:
-        assert other.poll() is None or other.wait() == -signal.SIGKILL
+        assert other.wait() == -signal.SIGKILL
         assert attempt.account()["attempts"] == 2
     assert "process 77 of SLURM job 4711 on node7 (`scancel 4711` stops it) works on this run" in caplog.text
     assert "the other process has ended" in caplog.text and len(caplog.messages) == 2
 
 
-def test_who_waits_is_stopped_by_a_signal(tmp_path, monkeypatch):
-    monkeypatch.setattr("semcom.attempt._GLANCE_SECONDS", 0)
+def test_who_waits_is_stopped_by_a_signal(tmp_path, as_it_waits):
     record().write(tmp_path / "run.json")
     before = (tmp_path / "run.json").read_bytes()
     other = holder(tmp_path / "run.lock")
-    subprocess.Popen(["sh", "-c", f"sleep 1; kill -TERM {os.getpid()}"])
+    as_it_waits(lambda: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(Interrupted, match="SIGTERM while waiting"), attempt_in(tmp_path):
         pass
     assert (tmp_path / "run.json").read_bytes() == before  # it is the other's
