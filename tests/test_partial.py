@@ -1,5 +1,6 @@
 """Figures and tables of what is finished: on any part of a grid, and in the folder of a real run that lacks cells."""
 
+import os
 import random
 import re
 import shutil
@@ -14,7 +15,7 @@ from test_tables import run as made_rounds
 from semcom import figures, paths
 from semcom.config import load_config
 from semcom.errors import InputError
-from semcom.grid_state import STATES, grid_state
+from semcom.grid_state import DONE, FAILED, STATES, grid_state
 from semcom.partial import MISSING_COLUMNS, missing_runs, write_partial
 from semcom.paths import Run
 from semcom.records import write_csv
@@ -173,6 +174,27 @@ def test_a_run_with_missing_cells_shows_what_it_has_and_trains_nothing(finished_
     record_path(CELL, finished_copy).unlink()
     again = run_snakemake(finished_copy, "partial", *TEST, cores=1)
     assert "of 9 of 11 runs" in again.stdout  # the one that was being done again is finished
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_for_good_stops_no_other_and_the_rest_is_shown(finished_copy):
+    encoders = folder(FIRST, finished_copy) / "encoders.pt"
+    times = encoders.stat().st_atime_ns, encoders.stat().st_mtime_ns
+    encoders.write_bytes(encoders.read_bytes()[:1000])
+    os.utime(encoders, ns=times)
+    other = Run("finetune", "supervised", 0, 10, 0.5)
+    for run in (CELL, other):
+        shutil.rmtree(folder(run, finished_copy))
+    (finished_copy / "results/test/tables/rounds.csv").unlink()
+    done = run_snakemake(finished_copy, "--profile", "local-gpu", "all", *TEST)
+    assert done.returncode != 0 and "Traceback" not in done.stdout
+    assert "error: results/test/pretrain/proposed/seed0/encoders.pt: not a readable model file" in done.stdout
+    states = {found.run: found for found in grid_state(load_config(ROOT / "config/test.yaml"), finished_copy)}
+    assert states[CELL].state == FAILED and "not a readable model file" in states[CELL].reason
+    assert {found.state for run, found in states.items() if run != CELL} == {DONE}
+    shown = run_snakemake(finished_copy, "partial", *TEST, cores=1)
+    assert "of 10 of 11 runs" in shown.stdout
+    assert "Missing 1 of 4 runs: Proposed, 10 dB." in svg_text(finished_copy / PARTIAL / "figures/figure5.svg")
 
 
 @pytest.mark.slow
