@@ -1,16 +1,18 @@
 # make demo   the whole pipeline on the built-in rooms, from nothing
 # make test   the tests
 # make test-slurm   the pipeline on a real SLURM cluster of one node, which root brings up from Debian's packages
+# make bench   what a step, an evaluation, ingest, a job's start and the demo cost, against what they could
 # make reference   the demo, and a copy of what the README shows of it under results/reference/rooms
-# All first make a virtual environment in .venv; CORES and PYTHON can be given.
+# All first make a virtual environment in .venv; CORES and PYTHON can be given, and BENCH, the configuration to measure.
 PYTHON ?= python3
 CORES ?= 2
+BENCH ?= config/nyud2-small.yaml config/bench.yaml
 VENV := .venv
 READY := $(VENV)/ready
 # The environment's own `snakemake` and `python` come first.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo test test-slurm reference clean
+.PHONY: demo test test-slurm bench reference clean
 
 demo: $(READY)
 	snakemake --cores $(CORES) --rerun-incomplete --quiet rules host reason all --configfile config/demo.yaml
@@ -32,6 +34,12 @@ test: $(READY)
 
 test-slurm: $(READY)
 	python -m pytest -m slurm tests/test_slurm.py
+
+bench: $(READY)
+	python -m pip install --quiet --editable '.[bench]'
+	python -m semcom.bench steps evaluation views profile arithmetic threads peer start ingest memory scale \
+		--configfile $(BENCH)
+	python -m semcom.bench demo accuracy --configfile config/demo.yaml
 
 $(READY): envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \

@@ -17,7 +17,7 @@ from semcom.jobs import finetune_job, pretrain_job
 from semcom.trials import changes, family
 
 COMPLETE = ["config", "nyud2-small", "demo", "test"]
-PARTIAL = {"literal": "config", "trials": "nyud2-small"}  # and what each stands on
+PARTIAL = {"bench": "nyud2-small", "literal": "config", "trials": "nyud2-small"}  # and what each stands on
 
 
 @pytest.fixture

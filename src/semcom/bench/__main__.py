@@ -1,4 +1,4 @@
-"""`python -m semcom.bench NAME [NAME ...] --configfile FILE [FILE ...]`; without a name, all of them."""
+"""`python -m semcom.bench NAME [NAME ...] --configfile FILE [FILE ...]`."""
 
 import argparse
 import sys
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         1 where something could not be measured.
     """
     parser = argparse.ArgumentParser(prog="python -m semcom.bench", description=sys.modules["semcom.bench"].__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; all, if none is given")
+    parser.add_argument("names", nargs="+", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}")
     parser.add_argument("--configfile", nargs="+", required=True, metavar="FILE", help="as Snakemake's")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.names if name not in BENCHMARKS]:
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log_to(page.FOLDER / "bench.log")
     failed = False
     subject = Subject(tuple(options.configfile))
-    for name in options.names or BENCHMARKS:
+    for name in options.names:
         logger.info("benchmark %s", name)
         try:
             path = page.write_rows(name, BENCHMARKS[name](subject, name))

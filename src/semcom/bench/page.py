@@ -76,7 +76,7 @@ def page(table: pd.DataFrame) -> str:
         devices = ", ".join(rows["device"].dropna().unique())
         lines += ["", f"## {name}", "", f"    {command}", "", f"On {devices}.", ""]
         lines += ["| What | Size | Value | Against | Its value | Ratio | Target | Met |", "|---|---|---|---|---|---|---|---|"]
-        for row in rows.fillna("").to_dict("records"):
+        for row in rows.astype(object).where(rows.notna(), "").to_dict("records"):
             value = f"{_span(row, 'value', 'low', 'high')} {row['unit']}"
             reference = f"{_number(row['reference'])} {row['unit']}" if row["reference"] != "" else ""
             ratio = _span(row, "ratio", "ratio_low", "ratio_high")

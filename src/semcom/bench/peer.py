@@ -48,7 +48,7 @@ def peer_step(subject: Subject, compute):
         from lightly.loss import BarlowTwinsLoss
         from lightly.transforms import SimCLRTransform
     except ImportError:
-        raise InputError("lightly: not installed; pip install -e '.[oracles]'") from None
+        raise InputError("lightly: not installed; pip install -e '.[bench]'") from None
     views, side = subject.pretrain_job.views, subject.config.augmentation.crop_size
     scale = {"input_size": side, "min_scale": views.crop_scale[0], "hf_prob": views.flip}
     scenes = subject.scenes

@@ -1,5 +1,7 @@
 """What is measured: a configuration, its scenes, and the bare arithmetic of its encoders."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,17 +34,17 @@ class Subject:
 
     @property
     def files(self) -> tuple[Path, Path]:
-        """Its scenes and split.
+        """Its scenes and split, which the workflow makes where they are missing.
 
         Raises:
-            InputError: they have not been made.
+            InputError: it could not.
         """
         folder = Path(paths.results(self.config.experiment)) / "data"
         files = folder / "scenes.h5", folder / "splits.csv"
-        for file in files:
-            if not file.is_file():
-                made = f"snakemake --cores 2 {files[1]} --configfile {' '.join(self.configfiles)}"
-                raise InputError(f"{file}: not found; make it first: {made}")
+        if not all(file.is_file() for file in files):
+            command = ["snakemake", "--cores", "1", str(files[1]), "--configfile", *self.configfiles]
+            if subprocess.run([sys.executable, "-m", *command], check=False).returncode:
+                raise InputError(f"{files[1]}: could not be made by {' '.join(command)}; see what it says above")
         return files
 
     @cached_property

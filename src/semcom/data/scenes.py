@@ -238,8 +238,8 @@ class MappedImages:
         self._values = np.memmap(path, dataset.dtype, mode="r", offset=offset, shape=dataset.shape)
         self._device = device
 
-    def __getitem__(self, indices: torch.LongTensor) -> torch.Tensor:
-        """(B, C, S, S) integers of the scenes at `indices`, (B,), on the device."""
+    def index_select(self, dim: int, indices: torch.LongTensor) -> torch.Tensor:
+        """(B, C, S, S) integers of the scenes at `indices`, (B,), on the device; `dim` is 0, as a tensor would have it."""
         import torch
 
         return torch.from_numpy(_as_integers(np.asarray(self._values[indices.cpu().numpy()]))).to(self._device)
@@ -250,8 +250,8 @@ class Scenes:
     """All scenes on one device, as integers; images that do not fit stay on disk and come there batch by batch.
 
     Attributes:
-        images: modality to (N, C, S, S), rgb uint8 as stored, depth int16 in millimetres, clipped at 32.767 m. Take
-            from it by a (B,) tensor of positions, as `batch` does.
+        images: modality to (N, C, S, S), rgb uint8 as stored, depth int16 in millimetres, clipped at 32.767 m. What
+            both kinds offer is `index_select`, as `batch` uses it.
         modalities: modality to what its integers mean.
         labels: (N,) int64, positions in `class_names`.
         indices: "train", "validation" (if there is one), "test" (unless withheld) to sorted (n,) int64 positions.
