@@ -94,9 +94,16 @@ print(json.dumps([loaded - began, time.perf_counter() - loaded, after_loading, o
 """
 
 
-def scale(subject: Subject, name: str, sizes: tuple[int, ...] = SIZES) -> list[dict]:
+def scale(
+    subject: Subject, name: str, sizes: tuple[int, ...] = SIZES, least_scenes: int = LEAST_SCENES
+) -> list[dict]:
     """Ingest, and an epoch of stage I from memory and from a memory map, at each size; cost per scene against the
-    smallest's."""
+    smallest's.
+
+    Args:
+        least_scenes: a small set has as many epochs as come nearest to so many scenes, or its first step, which is slow,
+            would tell.
+    """
     rows, smallest = [], {}
 
     def add(what: str, number: int, seconds: float, scenes: int, megabytes: float) -> None:
@@ -119,7 +126,7 @@ def scale(subject: Subject, name: str, sizes: tuple[int, ...] = SIZES) -> list[d
             add("ingest", number, seconds, number, peak)
             train = np.count_nonzero(np.arange(number) % 20 < 11)
             for where, megabytes in (("memory", 10**6), ("a memory map", 1)):
-                epochs = max(1, LEAST_SCENES // train)  # else the first step, which is slow, would tell in a small set
+                epochs = max(1, least_scenes // train)
                 job = narrow_job(subject, epochs=epochs, in_memory_mb=megabytes)
                 _, seconds, _, used = _told(EPOCH, job, path)
                 add(f"stage I epoch from {where}", number, seconds / epochs, train, used)
