@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from semcom.data.scenes import Modality
 from semcom.sections import ViewSettings
@@ -75,10 +76,9 @@ def centre_views(
     crop = torch.tensor([[[side, 0, 0], [0, side, 0]]], dtype=torch.float32)
     views = {}
     for name, stored in images.items():
-        matrices = sampling_matrices(crop.to(stored.device), stored.shape[-1], crop_size)
-        rows, columns = (each.expand(len(stored), -1, -1) for each in matrices)
+        matrices = sampling_matrices(crop.to(stored.device), stored.shape[-1], crop_size)  # one for all scenes
         view = _empty_views(stored, 1, crop_size)[0]
-        _normalisation(modalities[name], len(stored)).write(resample(stored.to(dtype), rows, columns), view)
+        _normalisation(modalities[name], len(stored)).write(resample(stored.to(dtype), *matrices), view)
         views[name] = view
     return views
 
@@ -133,11 +133,10 @@ def blur_matrices(sigma: Tensor, side: int, radius: int) -> Tensor:
     Returns:
         (n, side, side), each row of which sums to 1.
     """
-    pixels = torch.arange(side, device=sigma.device)
+    taps = (-(torch.arange(-radius, radius + 1, device=sigma.device) ** 2) / (2 * sigma[:, None] ** 2)).exp()
+    # Row i holds the taps around pixel i: windows of one padded kernel, the last pixel's first.
+    kernel = pad(taps, (side - 1, side - 1)).unfold(1, side + 2 * radius, 1).flip(1)
     reached = torch.arange(-radius, side + radius, device=sigma.device)
-    taps = (-(torch.arange(radius + 1, device=sigma.device) ** 2) / (2 * sigma[:, None] ** 2)).exp()
-    taps = torch.nn.functional.pad(taps, (0, 1))  # 0 beyond the radius
-    kernel = taps[:, (reached - pixels[:, None]).abs().clamp_(max=radius + 1)]
     period = max(1, 2 * (side - 1))
     mirrored = reached % period
     mirrored = torch.minimum(mirrored, period - mirrored)
@@ -150,15 +149,18 @@ def resample(scenes: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
     Args:
         scenes: (B, C, S, S).
-        rows, columns: (B, crop_size, S) each.
+        rows, columns: (B, crop_size, S) each, or (1, crop_size, S) where all scenes are cut alike.
 
     Returns:
         (B, C, crop_size, crop_size) float32.
     """
     batch, channels, size, _ = scenes.shape
     rows, columns = rows.to(scenes.dtype), columns.to(scenes.dtype)
-    narrowed = scenes.flatten(1, 2) @ columns.mT  # (B, C * S, crop_size)
-    view = rows.repeat_interleave(channels, dim=0) @ narrowed.view(batch * channels, size, -1)
+    if len(rows) == 1:  # one large product each in place of many small ones
+        narrowed, rows = scenes.flatten(0, 2) @ columns[0].T, rows[0]
+    else:
+        narrowed, rows = scenes.flatten(1, 2) @ columns.mT, rows.repeat_interleave(channels, dim=0)
+    view = rows @ narrowed.view(batch * channels, size, -1)
     return view.view(batch, channels, *view.shape[1:]).float()
 
 
