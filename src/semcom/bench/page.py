@@ -49,7 +49,7 @@ def targets_figure(targets: pd.DataFrame) -> Figure:
     axes.axvline(1, color="0.3", lw=0.8)
     axes.set(yticks=list(at), yticklabels=names, xlabel="measured / target (median and quartiles)")
     axes.invert_yaxis()
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside upper right", ncols=2)
     return figure
 
 
