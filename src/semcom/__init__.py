@@ -16,4 +16,5 @@ Each line imports from itself and from those above it, never from below; a test 
     style, curves, figures, traces              what a reader sees
     grid_state, state, partial                  how far a grid is, and what there is to see of it
     calibration, sizing, sizing_text            what it takes in full
+    bench                                       what it costs, against what it could
 """

@@ -245,16 +245,14 @@ def held(day: Day, shares: dict[str, float]) -> Iterator[dict[str, RunRecord]]:
 
     def all_are() -> bool:
         for run, share in shares.items():
-            if run not in found and (record := in_the_middle(day, run, share)):
+            if run not in found and (record := in_the_middle(day, run, share)) and stopped(record):
                 found[run] = record
-                os.kill(record.pid, signal.SIGSTOP)
         return len(found) == len(shares)
 
     try:
         wait_until(all_are, f"{', '.join(shares)} to be in the middle of their training", 300)
         for run, record in found.items():
             path = record_path(day, run)
-            wait_until(lambda record=record: stands_still(record), f"{run} to stand still")
             now = read_record(path)
             assert now and now.done < now.total and is_alive(path), f"{run} was over before it stood still: too short"
             day.met[run] = now.attempt
@@ -268,6 +266,19 @@ def go_on(run: RunRecord) -> None:
     """Let a run that was stopped go on, if it is still there."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(run.pid, signal.SIGCONT)
+
+
+def stopped(run: RunRecord) -> bool:
+    """Stop a run; whether it was still there to be stopped, and stands still now."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(run.pid, signal.SIGSTOP)
+    wait_until(lambda: stands_still(run) or has_ended(run), f"process {run.pid} to stand still or to end")
+    return stands_still(run)
+
+
+def has_ended(run: RunRecord) -> bool:
+    """Whether a run's process is gone, or nothing of it is left but its exit status."""
+    return process_status(run).get("State", "X").strip()[0] in "ZX"
 
 
 def stands_still(run: RunRecord) -> bool:
