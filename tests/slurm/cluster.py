@@ -21,6 +21,7 @@ from pathlib import Path
 
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "munged", "mungekey")
+DAEMONS = ("slurmd", "slurmctld", "munged")  # in the order in which they are stopped
 NAME = "semcom"
 CONF = Path("/etc/slurm/slurm.conf")
 GPUS = 2
@@ -159,7 +160,7 @@ class Cluster:
         with contextlib.suppress(TimeoutError):
             wait_until(lambda: not ask("squeue", "-h", "--states=running,completing"), "the jobs' end", 20)
         kill_jobs()
-        for daemon in ("slurmd", "slurmctld", "munged"):
+        for daemon in DAEMONS:
             self._stop(daemon, signal.SIGTERM)
         if CONF.is_symlink() and CONF.readlink().parent == self.folder:
             CONF.unlink()
@@ -227,14 +228,22 @@ class Cluster:
         (self.folder / f"{name}.process").write_text(str(process.pid))
 
     def _stop(self, program: str, how: signal.Signals) -> None:
-        note = self.folder / f"{program}.process"
-        if not note.is_file():
-            return
-        process = int(note.read_text())
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, how)
-            wait_until(lambda: ended(process), program, 20)
-        note.unlink()
+        if process := running(self.folder, program):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, how)
+                wait_until(lambda: ended(process), program, 20)
+        (self.folder / f"{program}.process").unlink(missing_ok=True)
+
+
+def running(folder: Path, program: str) -> int | None:
+    """The process of a cluster's daemon, or None: never started, or ended, as by a power cut, without being stopped."""
+    try:
+        process = int((folder / f"{program}.process").read_text())
+        command = Path(f"/proc/{process}/cmdline").read_text()
+    except (OSError, ValueError):
+        return None
+    # Numbers are used again: the process must be the daemon, and not merely there.
+    return process if program in command else None
 
 
 def ask(*command: str) -> str:
@@ -302,9 +311,11 @@ def what_is_missing() -> str | None:
     if not CONF.exists():  # nor where it is a link to the folder of a cluster that is gone
         return None
     folder = CONF.resolve().parent
-    if (folder / "slurmctld.process").is_file():
+    if not (folder / "slurmctld.process").is_file():
+        return f"{CONF}: this machine belongs to another SLURM cluster, which is left alone"
+    if any(running(folder, daemon) for daemon in DAEMONS):
         return f"a cluster of these tests is still up: python tests/slurm/cluster.py down {folder}"
-    return f"{CONF}: this machine belongs to another SLURM cluster, which is left alone"
+    return None  # one whose daemons were killed, and could not take its link along
 
 
 if __name__ == "__main__":
