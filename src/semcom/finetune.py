@@ -79,7 +79,8 @@ def finetune(
     """Run stage II for one method, SNR, label fraction and seed, on the device that holds the scenes.
 
     Each round draws one random view of a batch of labelled scenes, sends its features through eq. (2), and takes an
-    SGD step on the cross-entropy, eqs. (16) and (17). Evaluation is before the first round, then every
+    SGD step on the cross-entropy, eqs. (16) and (17). In the first `frozen_epochs` the encoders stay as they are, batch
+    statistics included, so that no gradient comes down; their warm-up begins afterwards. Evaluation is before the first round, then every
     `evaluate_every_rounds`, and after the last.
 
     Args:
@@ -109,6 +110,8 @@ def finetune(
         m: exchange(schedule.batch_size, features, link.channel_uses(features), job.bits_per_value)
         for m, link in system.links.items()
     }
+    uplinks = {m: cost.uplink() for m, cost in costs.items()}
+    thaw = schedule.frozen_epochs * per_epoch
     log = _Log(job, seed, per_epoch)
     if status == training.DIVERGED:
         log.add(scenes, dict.fromkeys(EVALUATED_SPLITS), training.PRETRAINING_DIVERGED)
@@ -131,6 +134,9 @@ def finetune(
         log.add(scenes, scores, training.OK)
         start, accuracy = 0, scores[watched].accuracy
 
+    def rate(step: int, steps: int) -> float:
+        return training.learning_rate_factor(step, steps, schedule.warmup_epochs * per_epoch, schedule.decay)
+
     def state(step: int) -> dict:
         networks = {"system": system.state_dict(), "optimizer": optimizer.state_dict()}
         return {"step": step, "log": log.state_dict(), "status": status, "accuracy": accuracy, **networks}
@@ -141,21 +147,23 @@ def finetune(
         epoch, position = divmod(step, per_epoch)
         if position == 0 or step == start:
             batches = training.epoch_batches(indices, schedule.batch_size, seed, "finetune", epoch)
-        factor = training.learning_rate_factor(step, total, schedule.warmup_epochs * per_epoch, schedule.decay)
-        training.set_learning_rates(optimizer, factor)
+        frozen = step < thaw
         system.train()
+        system.encoders.train(not frozen)
+        training.set_learning_rates(optimizer, 0.0 if frozen else rate(step - thaw, total - thaw), rate(step, total))
         torch.manual_seed(stream_seed(seed, "finetune", "dropout", step))
         batch = batches[position]
         streams = [stream(seed, "finetune", "view", step)]
         views = random_views(scenes.batch(batch), scenes.modalities, job.views, job.crop_size, streams, dtype)
-        z = training.encode(system.encoders, views, job.compute)
+        with torch.set_grad_enabled(not frozen):
+            z = training.encode(system.encoders, views, job.compute)
         noise = {m: stream(seed, "finetune", "channel", m, step, device=device) for m in job.modalities}
         loss = cross_entropy(system.decide(z, noise), scenes.labels[batch])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         gradient_norm = training.gradient_norm(system)
         value, norm = torch.stack([loss.detach(), gradient_norm]).tolist()
-        log.ledger.charge(costs)
+        log.ledger.charge(uplinks if frozen else costs)
         diverged = training.has_diverged([value, norm], norm, schedule.diverged_gradient_norm)
         log.step(value, norm, training.DIVERGED if diverged else training.OK)
         if diverged:

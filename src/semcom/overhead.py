@@ -27,6 +27,10 @@ class Traffic:
             self.downlink_bits + other.downlink_bits,
         )
 
+    def uplink(self) -> "Traffic":
+        """What goes up alone: of a round in which the encoders wait for no gradient."""
+        return Traffic(uplink_channel_uses=self.uplink_channel_uses, uplink_bits=self.uplink_bits)
+
     def __mul__(self, times: int) -> "Traffic":
         return Traffic(
             self.uplink_channel_uses * times,

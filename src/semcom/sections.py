@@ -168,8 +168,23 @@ class FinetuneSettings(ScheduleSettings):
     decoder_learning_rate: float = silent(
         "peak learning rate of the decoder", "a first guess, not yet chosen by validation", gt=0
     )
+    frozen_epochs: int = silent(
+        "epochs at the start in which the decoder alone learns, from encoders as stage I left them",
+        "0: Algorithm 1 trains both from the first round",
+        ge=0,
+    )
     evaluate_every_rounds: int = silent("rounds between two evaluations", "about one an epoch", gt=0)
     channel_draws: int = silent("channel realisations that an evaluation averages over", "5 bound its noise", gt=0)
+
+
+    @model_validator(mode="after")
+    def _thaws(self) -> Self:
+        if self.frozen_epochs + self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"frozen_epochs ({self.frozen_epochs}) and warmup_epochs ({self.warmup_epochs}) must together be below "
+                f"epochs ({self.epochs})"
+            )
+        return self
 
 
 class DecoderSettings(Settings):

@@ -137,9 +137,9 @@ def sgd(groups: list[tuple[Iterable[nn.Parameter], float]], schedule: ScheduleSe
     )
 
 
-def set_learning_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Set each group to `factor` times its own peak."""
-    for group in optimizer.param_groups:
+def set_learning_rates(optimizer: torch.optim.Optimizer, *factors: float) -> None:
+    """Set each group to its factor times its own peak."""
+    for group, factor in zip(optimizer.param_groups, factors, strict=True):
         group["lr"] = group["peak_lr"] * factor
 
 
