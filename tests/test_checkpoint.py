@@ -34,12 +34,12 @@ def kill(monkeypatch):
     def after(steps: int | None) -> None:
         left = [steps]
 
-        def counted(optimizer, factor):
+        def counted(optimizer, *factors):
             if left[0] is not None:
                 left[0] -= 1
                 if left[0] < 0:
                     raise Killed
-            original(optimizer, factor)
+            original(optimizer, *factors)
 
         monkeypatch.setattr(training, "set_learning_rates", counted)
 
@@ -76,7 +76,7 @@ def test_stage_one_goes_on_where_it_was_killed(step, kill, tmp_path):
 
 @pytest.mark.parametrize("step", [0, 1, 3, 5])
 def test_stage_two_goes_on_where_it_was_killed(step, kill, tmp_path):
-    scenes, job = made_scenes(), with_dropout(stage_two(epochs=3, evaluate_every_rounds=2))
+    scenes, job = made_scenes(), with_dropout(stage_two(epochs=3, frozen_epochs=1, evaluate_every_rounds=2))
     whole = finetune(job, scenes, 0, None)
     kill(step)
     with pytest.raises(Killed):

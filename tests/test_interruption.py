@@ -35,12 +35,12 @@ def signal_in_step(monkeypatch):
     def sent(number: int | None, step: int | None = None) -> None:
         left = [step]
 
-        def counted(optimizer, factor):
+        def counted(optimizer, *factors):
             if left[0] is not None:
                 left[0] -= 1
                 if left[0] == -1:
                     os.kill(os.getpid(), number)
-            original(optimizer, factor)
+            original(optimizer, *factors)
 
         monkeypatch.setattr(training, "set_learning_rates", counted)
 

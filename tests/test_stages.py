@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import ROOT
 
+from semcom import finetune as stage_two_module
 from semcom import training
 from semcom.config import load_config
 from semcom.correlation import correlation
@@ -204,6 +205,40 @@ def test_the_encoders_of_stage_one_are_those_that_stage_two_starts_from(tmp_path
     assert evaluate(system, scenes, "test", job, 0).loss == pytest.approx(start["loss"])
 
 
+def test_frozen_encoders_stay_as_they_are_and_ask_for_no_gradient(monkeypatch):
+    """Two epochs of two rounds each in which the decoder alone learns, then one of both."""
+    scenes, systems, seen = made_scenes(), [], []
+
+    def made(*arguments) -> System:
+        systems.append(System(*arguments))
+        return systems[-1]
+
+    def watched(optimizer, *factors):
+        encoders, decoder = (
+            {name: value.clone() for name, value in part.state_dict().items()}
+            for part in (systems[0].encoders, systems[0].decoder)
+        )
+        seen.append((encoders, decoder, factors))
+        original(optimizer, *factors)
+
+    original = training.set_learning_rates
+    monkeypatch.setattr(stage_two_module, "System", made)
+    monkeypatch.setattr(training, "set_learning_rates", watched)
+    job = stage_two(epochs=3, frozen_epochs=2, warmup_epochs=0.5)
+    result = finetune(job, scenes, 0, None)
+
+    first, thaw = seen[0][0], seen[4][0]
+    assert all(torch.equal(value, thaw[name]) for name, value in first.items())  # batch statistics, too
+    assert not all(torch.equal(value, seen[5][0][name]) for name, value in first.items())
+    assert all(not torch.equal(value, seen[1][1][name]) for name, value in seen[0][1].items())
+    assert [factors[0] for *_, factors in seen] == [0, 0, 0, 0, 1, 1]  # the encoders' own schedule, of their two rounds
+    each = exchange(job.schedule.batch_size, job.encoder.features, job.encoder.features, job.bits_per_value)
+    last = result.ledger.iloc[-1]
+    assert last["uplink_channel_uses"] == 6 * each.uplink_channel_uses
+    assert last["downlink_channel_uses"] == 2 * each.downlink_channel_uses
+    assert last["downlink_bits"] == 2 * each.downlink_bits
+
+
 def test_accuracy_over_classes_weighs_each_class_alike():
     scenes = made_scenes()
     job = stage_two()
@@ -274,11 +309,14 @@ def test_a_worse_link_to_one_device_hurts_only_through_that_device():
 
 def test_pretraining_costs_traffic_only_where_modalities_meet():
     jobs = {method: pretrain_job(CONFIG, method) for method in ("proposed", "simclr", "barlow_twins")}
-    steps = pd.DataFrame([{"method": method, "seed": 0, "step": step} for method in jobs for step in (1, 2, 3)])
+    batches = enumerate((32, 32, 13), start=1)  # the last one partial
+    steps = pd.DataFrame([{"seed": 0, "step": step, "scenes": scenes} for step, scenes in batches])
+    steps = pd.concat([steps.assign(method=method) for method in jobs])
     table = pretraining_overhead(jobs, steps, CONFIG.channel, 32).set_index("method")
-    batch, k = jobs["proposed"].schedule.batch_size, CONFIG.encoder.features
-    assert table.loc["proposed", "uplink_channel_uses"] == 3 * 2 * batch * k  # steps, devices, scenes, features
-    assert table.loc["proposed", "downlink_bits"] == 3 * 2 * batch * k * 32
+    k = CONFIG.encoder.features
+    assert table.loc["proposed", "steps"] == 3
+    assert table.loc["proposed", "uplink_channel_uses"] == 77 * 2 * k  # scenes, devices, features
+    assert table.loc["proposed", "downlink_bits"] == 77 * 2 * k * 32
     assert (table.loc[["simclr", "barlow_twins"], "uplink_channel_uses"] == 0).all()
 
 

@@ -4,7 +4,9 @@ import math
 
 import pytest
 import torch
+from conftest import ROOT
 
+from semcom.config import load_config
 from semcom.rng import stream, stream_seed
 from semcom.training import (
     epoch_batches,
@@ -17,6 +19,7 @@ from semcom.training import (
 )
 
 torch.set_num_threads(1)
+CONFIG = load_config(ROOT / "config/test.yaml")
 
 
 # Learning rate
@@ -64,12 +67,16 @@ def test_each_group_keeps_its_own_peak():
     optimizer = torch.optim.SGD(
         [{"params": [p], "lr": lr, "peak_lr": lr} for p, lr in zip(parameters, (0.1, 0.4), strict=True)]
     )
-    for factor in (0.5, 0.25):
-        set_learning_rates(optimizer, factor)
-        assert [g["lr"] for g in optimizer.param_groups] == pytest.approx([0.1 * factor, 0.4 * factor])
+    for factors in ((0.5, 0.5), (0.0, 0.25)):
+        set_learning_rates(optimizer, *factors)
+        assert [g["lr"] for g in optimizer.param_groups] == pytest.approx([0.1 * factors[0], 0.4 * factors[1]])
 
 
 # Batches
+
+
+def schedule(batch_size, **changes):
+    return CONFIG.pretrain.model_copy(update={"batch_size": batch_size} | changes)
 
 
 @pytest.mark.parametrize(
@@ -77,16 +84,25 @@ def test_each_group_keeps_its_own_peak():
 )
 def test_an_epoch_is_whole_batches_of_each_scene_at_most_once(scenes, batch, count):
     indices = torch.arange(scenes) * 3 + 1
-    batches = list(epoch_batches(indices, batch, 0, "pretrain", 0))
-    assert len(batches) == steps_per_epoch(scenes, batch) == count
+    batches = epoch_batches(indices, schedule(batch), 0, "pretrain", 0)
+    assert len(batches) == steps_per_epoch(scenes, schedule(batch)) == count
     assert all(len(b) == batch for b in batches)
     drawn = torch.cat(batches).tolist() if batches else []
     assert len(set(drawn)) == len(drawn)
     assert set(drawn) <= set(indices.tolist())
 
 
+@pytest.mark.parametrize(("scenes", "rest"), [(795, 27), (397, 13), (128, 64), (66, 2), (65, 64)])
+def test_a_last_partial_batch_is_kept_where_that_is_asked_for(scenes, rest):
+    """But one of a single scene, which has no batch statistics."""
+    batches = epoch_batches(torch.arange(scenes), schedule(64, drop_last=False), 0, "pretrain", 0)
+    assert len(batches) == steps_per_epoch(scenes, schedule(64, drop_last=False))
+    assert [len(b) for b in batches] == [64] * (len(batches) - 1) + [rest]
+    assert len(set(torch.cat(batches).tolist())) == scenes - (scenes == 65)
+
+
 def order(*address, count=100, batch=10):
-    return torch.cat(list(epoch_batches(torch.arange(count), batch, *address))).tolist()
+    return torch.cat(epoch_batches(torch.arange(count), schedule(batch), *address)).tolist()
 
 
 def test_batches_depend_on_seed_stage_and_epoch_and_on_nothing_else():

@@ -103,14 +103,8 @@ def finetune(
         schedule,
     )
     indices = labelled_scenes(scenes, job.label_fraction, seed)
-    per_epoch = training.steps_per_epoch(len(indices), schedule.batch_size)
+    per_epoch = training.steps_per_epoch(len(indices), schedule)
     total = training.total_steps(len(indices), schedule)
-    features = job.encoder.features
-    costs = {
-        m: exchange(schedule.batch_size, features, link.channel_uses(features), job.bits_per_value)
-        for m, link in system.links.items()
-    }
-    uplinks = {m: cost.uplink() for m, cost in costs.items()}
     thaw = schedule.frozen_epochs * per_epoch
     log = _Log(job, seed, per_epoch)
     if status == training.DIVERGED:
@@ -134,6 +128,11 @@ def finetune(
         log.add(scenes, scores, training.OK)
         start, accuracy = 0, scores[watched].accuracy
 
+    def costs(batch_size: int, uplink_alone: bool) -> dict[str, Traffic]:
+        k, bits = job.encoder.features, job.bits_per_value
+        both = {m: exchange(batch_size, k, link.channel_uses(k), bits) for m, link in system.links.items()}
+        return {m: cost.uplink() if uplink_alone else cost for m, cost in both.items()}
+
     def rate(step: int, steps: int) -> float:
         return training.learning_rate_factor(step, steps, schedule.warmup_epochs * per_epoch, schedule.decay)
 
@@ -146,7 +145,7 @@ def finetune(
     for step in range(start, total):
         epoch, position = divmod(step, per_epoch)
         if position == 0 or step == start:
-            batches = training.epoch_batches(indices, schedule.batch_size, seed, "finetune", epoch)
+            batches = training.epoch_batches(indices, schedule, seed, "finetune", epoch)
         frozen = step < thaw
         system.train()
         system.encoders.train(not frozen)
@@ -163,7 +162,7 @@ def finetune(
         loss.backward()
         gradient_norm = training.gradient_norm(system)
         value, norm = torch.stack([loss.detach(), gradient_norm]).tolist()
-        log.ledger.charge(uplinks if frozen else costs)
+        log.ledger.charge(costs(len(batch), frozen))
         diverged = training.has_diverged([value, norm], norm, schedule.diverged_gradient_norm)
         log.step(value, norm, training.DIVERGED if diverged else training.OK)
         if diverged:

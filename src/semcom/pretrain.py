@@ -55,7 +55,7 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, attempt: Attempt | Non
     options = loss.Options(**job.options)
     optimizer = training.sgd([(network.parameters(), schedule.learning_rate)], schedule)
     indices = scenes.indices["train"]
-    per_epoch = training.steps_per_epoch(len(indices), schedule.batch_size)
+    per_epoch = training.steps_per_epoch(len(indices), schedule)
     total = training.total_steps(len(indices), schedule)
     rows, status, start = [], training.OK, 0
     saved = attempt.start(schedule.epochs) if attempt else None
@@ -73,7 +73,7 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, attempt: Attempt | Non
     for step in range(start, total):
         epoch, position = divmod(step, per_epoch)
         if position == 0 or step == start:
-            batches = training.epoch_batches(indices, schedule.batch_size, seed, "pretrain", epoch)
+            batches = training.epoch_batches(indices, schedule, seed, "pretrain", epoch)
         factor = training.learning_rate_factor(step, total, schedule.warmup_epochs * per_epoch, schedule.decay)
         training.set_learning_rates(optimizer, factor)
         streams = [stream(seed, "pretrain", "view", which, step) for which in (0, 1)]
@@ -104,6 +104,7 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, attempt: Attempt | Non
                 "seed": seed,
                 "step": step + 1,
                 "epoch": (step + 1) / per_epoch,
+                "scenes": len(batches[position]),
                 **logged,
                 "learning_rate": optimizer.param_groups[0]["lr"],
                 "status": status,
@@ -132,7 +133,7 @@ def pretraining_overhead(
 
     Args:
         jobs: stage I of each method.
-        steps: of `records.collect_steps`; tells how many steps each run took.
+        steps: of `records.collect_steps`; tells how many steps each run took, and of how many scenes.
         channel: whose convention counts the channel uses.
 
     Returns:
@@ -141,14 +142,14 @@ def pretraining_overhead(
     link_type = plugins.load("semcom.channels", channel.model).Channel
     link = link_type(math.inf, convention=channel.convention, equalizer=channel.equalizer)
     rows = []
-    for (method, seed), taken in steps.groupby(["method", "seed"], sort=False)["step"].max().items():
+    for (method, seed), run in steps.groupby(["method", "seed"], sort=False):
         job = jobs[method]
         loss = plugins.load("semcom.losses", job.loss)
         views = loss.views_exchanged(loss.Options(**job.options))
         features = job.projector[-1] if job.projector else job.encoder.features
-        traffic = exchange(job.schedule.batch_size, features, link.channel_uses(features), bits_per_value)
-        total = traffic * (views * len(job.modalities) * taken)
-        rows.append({"experiment": job.experiment, "method": method, "seed": seed, "steps": taken, **asdict(total)})
+        traffic = exchange(int(run["scenes"].sum()), features, link.channel_uses(features), bits_per_value)
+        total = asdict(traffic * (views * len(job.modalities)))
+        rows.append({"experiment": job.experiment, "method": method, "seed": seed, "steps": run["step"].max(), **total})
     return pd.DataFrame(rows)
 
 

@@ -138,7 +138,11 @@ class AugmentationSettings(Settings):
 
 class ScheduleSettings(Settings):
     epochs: int = from_paper("passes over the stage's training scenes", "Sec. IV-A: 500", gt=0)
-    batch_size: int = from_paper("B; a last partial batch is dropped", "Sec. IV-A: 64", ge=2)
+    batch_size: int = from_paper("B, scenes in a batch", "Sec. IV-A: 64", ge=2)
+    drop_last: bool = silent(
+        "leave out what remains of an epoch after the last whole batch",
+        "795 and 397 scenes leave 27 and 13, too few for batch statistics",
+    )
     momentum: float = silent("SGD momentum", "the usual 0.9", ge=0, lt=1)
     weight_decay: float = silent("L2 penalty of SGD, named but not printed", "lightly's 5e-4 for ResNet-18", ge=0)
     warmup_epochs: float = silent("linear warm-up of the learning rate", "short, against early divergence", ge=0)

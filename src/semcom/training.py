@@ -85,13 +85,14 @@ def _memory_format(compute: ComputeSettings) -> torch.memory_format:
     return torch.channels_last if compute.channels_last else torch.contiguous_format
 
 
-def steps_per_epoch(scenes: int, batch_size: int) -> int:
-    """Whole batches in `scenes`; the last partial one is dropped.
+def steps_per_epoch(scenes: int, schedule: ScheduleSettings) -> int:
+    """Batches in `scenes`: whole ones, and with `drop_last: false` what remains, if that is two scenes or more.
 
-    Correlation losses have a floor that rises as the batch shrinks, and batch statistics of 13 or 27 scenes, what
-    remains of NYUD2's 397 and 795, are no match for those of 64.
+    By default it is dropped. Correlation losses have a floor that rises as the batch shrinks, and batch statistics of
+    13 or 27 scenes, what remains of NYUD2's 397 and 795, are no match for those of 64.
     """
-    return scenes // batch_size
+    whole, rest = divmod(scenes, schedule.batch_size)
+    return whole + (not schedule.drop_last and rest > 1)  # batch normalisation takes two
 
 
 def total_steps(scenes: int, schedule: ScheduleSettings) -> int:
@@ -104,14 +105,14 @@ def total_steps(scenes: int, schedule: ScheduleSettings) -> int:
         raise InputError(
             f"batch_size: {schedule.batch_size} exceeds the {scenes} scenes it is drawn from; lower it in the config"
         )
-    return steps_per_epoch(scenes, schedule.batch_size) * schedule.epochs
+    return steps_per_epoch(scenes, schedule) * schedule.epochs
 
 
-def epoch_batches(indices: Tensor, batch_size: int, seed: int, stage: str, epoch: int) -> list[Tensor]:
-    """The batches of one epoch: `indices` shuffled by (seed, stage, epoch), cut into whole batches."""
+def epoch_batches(indices: Tensor, schedule: ScheduleSettings, seed: int, stage: str, epoch: int) -> list[Tensor]:
+    """The batches of one epoch: `indices` shuffled by (seed, stage, epoch), cut into batches."""
     order = torch.randperm(len(indices), generator=stream(seed, stage, "order", epoch))
     order = indices[order.to(indices.device)]
-    return [order[k * batch_size : (k + 1) * batch_size] for k in range(steps_per_epoch(len(indices), batch_size))]
+    return list(order.split(schedule.batch_size)[: steps_per_epoch(len(indices), schedule)])
 
 
 def learning_rate_factor(step: int, total_steps: int, warmup_steps: int, decay: str) -> float:
