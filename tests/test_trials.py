@@ -10,7 +10,8 @@ from conftest import ROOT
 
 from semcom.config import parse_config
 from semcom.errors import InputError
-from semcom.trials import changes, family, trial_table
+from semcom.tables import t_interval
+from semcom.trials import ablation_table, changes, family, trial_table
 
 TRIALS = {
     "simclr-fast": {"like": "simclr", "pretrain": {"learning_rate": 0.5}},
@@ -39,10 +40,11 @@ def accuracies(config, score, split="validation"):
 
 def test_a_trial_is_named_by_what_it_changes_of_its_family(config):
     assert family(config, "simclr-faster") == "simclr" and family(config, "supervised") == "supervised"
-    assert changes(config, "simclr") == ""
-    assert changes(config, "simclr-fast") == "pretrain.learning_rate 0.5"
-    assert changes(config, "simclr-faster") == "options.temperature 0.5, pretrain.learning_rate 0.5, projector [64]"
-    assert changes(config, "simclr-late") == "augmentation.finetune.flip 0.0, pretrained_by simclr"
+    assert changes(config, "simclr", "simclr") == ""
+    assert changes(config, "simclr-fast", "simclr") == "pretrain.learning_rate 0.5"
+    assert changes(config, "simclr-faster", "simclr") == "options.temperature 0.5, pretrain.learning_rate 0.5, projector [64]"
+    assert changes(config, "simclr-faster", "simclr-fast") == "options.temperature 0.5, projector [64]"
+    assert changes(config, "simclr-late", "simclr") == "augmentation.finetune.flip 0.0, pretrained_by simclr"
 
 
 def test_trials_are_ranked_within_their_family_by_the_mean_of_all_runs(config):
@@ -76,6 +78,32 @@ def test_stage_one_is_told_also_of_trials_that_start_from_another_s(config):
     names = ["first_gradient_norm", "last_gradient_norm", "weight_norm", "feature_norm"]
     assert table.loc["simclr-late", names].tolist() == [100.0, 10.0, 100.0, 0.5]
     assert table.loc["supervised", names].isna().all()
+
+
+def test_an_ablation_keeps_its_order_and_pairs_each_gain_by_seed(config):
+    """Seeds differ by 0.3, gains by 0.01: unpaired, nothing would be seen."""
+    gains = {"simclr": 0.1, "simclr-fast": 0.15, "simclr-faster": 0.13}
+
+    def score(method, fraction, seed):
+        return gains.get(method, 0.0) + 0.3 * seed + (0.01 if method == "simclr-faster" else 0) * seed - 0.1 * fraction
+
+    rounds = pd.DataFrame(
+        {"experiment": "test", "method": m, "snr_db": 10, "label_fraction": f, "seed": seed, "round": number}
+        | {"gradient_norm": 10.0 * number * (1 + seed)}
+        for m in config.grid.methods
+        for f in config.grid.label_fractions
+        for seed in (0, 1)
+        for number in (2, 1, 3)
+    )
+    table = ablation_table(accuracies(config, score), None, rounds, config).set_index("trial")
+    assert table.index.tolist() == config.grid.methods
+    assert table["like"].fillna("").tolist() == ["", "", "simclr", "simclr-fast", "simclr"]
+    assert table.loc["simclr-faster", "changes"] == "options.temperature 0.5, projector [64]"
+    assert table.loc["simclr-fast", ["gain", "gain_ci95_low", "gain_ci95_high"]].tolist() == pytest.approx([0.05] * 3)
+    gain, low, high = t_interval(np.array([-0.02, -0.01]))
+    assert table.loc["simclr-faster", ["gain", "gain_ci95_low", "gain_ci95_high"]].tolist() == pytest.approx([gain, low, high])
+    assert table.loc[["supervised", "simclr"], "gain"].isna().all()
+    assert (table["first_round_gradient_norm"] == 15).all() and (table["largest_round_gradient_norm"] == 45).all()
 
 
 def test_test_scenes_choose_nothing(config):

@@ -2,6 +2,8 @@
 
 A trial is a method whose entry is `like` another and changes some of its keys. Its method family is the entry that all
 this begins with: `simclr-slow`, like `simclr`, is a trial of `simclr`, and so is `simclr` itself.
+
+An ablation is trials in a row, each `like` an earlier one, from a loss to the letter to settings that work.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,6 +13,8 @@ import pandas as pd
 
 from semcom.config import Config
 from semcom.errors import InputError
+from semcom.records import RUN
+from semcom.tables import t_interval
 
 SPLIT = "validation"
 _CHANGED = (
@@ -32,9 +36,9 @@ def family(config: Config, method: str) -> str:
     return family(config, base) if base else method
 
 
-def changes(config: Config, method: str) -> str:
-    """What a trial changes of its family's own entry, e.g. "pretrain.learning_rate 0.3, projector [128]"."""
-    ours, theirs = (config.method(name).model_dump(include=set(_CHANGED)) for name in (method, family(config, method)))
+def changes(config: Config, method: str, of: str) -> str:
+    """What a trial changes of another's entry, e.g. "pretrain.learning_rate 0.3, projector [128]"."""
+    ours, theirs = (config.method(name).model_dump(include=set(_CHANGED)) for name in (method, of))
     return ", ".join(f"{key} {value}" for key, value in sorted(_differing(ours, theirs)))
 
 
@@ -63,29 +67,81 @@ def trial_table(accuracy: pd.DataFrame, steps: pd.DataFrame | None, config: Conf
     Raises:
         InputError: the runs were not scored on validation rooms.
     """
-    accuracy = accuracy[accuracy["split"] == SPLIT]
-    if accuracy.empty:
-        raise InputError("no run was scored on validation rooms; set data.validation_fraction above 0")
+    scores = _scores(accuracy)
     rows = []
     for method in config.grid.methods:
-        runs = accuracy[accuracy["method"] == method]
-        scores = runs["accuracy"].fillna(0.0)
-        row = {"family": family(config, method), "trial": method, "changes": changes(config, method)}
-        row |= {"runs": len(runs), "diverged": int((runs["status"] != "ok").sum()), "score": scores.mean()}
-        by_fraction = scores.groupby(runs["label_fraction"]).mean()
-        row |= {f"accuracy_labels{fraction:g}": by_fraction[fraction] for fraction in config.grid.label_fractions}
-        source = config.stage_one(method)
-        if source and steps is not None:
-            row |= _stage_one(steps[steps["method"] == source], config.modalities)
-        rows.append(row)
+        base = family(config, method)
+        row = {"family": base, "trial": method, "changes": changes(config, method, base)}
+        rows.append(row | _scored(scores[method], config) | _stage_one(method, steps, config))
     table = pd.DataFrame(rows)
     order = {name: position for position, name in enumerate(dict.fromkeys(table["family"]))}
     ranked = table.assign(_family=table["family"].map(order)).sort_values(["_family", "score"], ascending=[True, False])
     return ranked.drop(columns="_family").reset_index(drop=True)
 
 
-def _stage_one(steps: pd.DataFrame, modalities: list[str]) -> dict[str, float]:
-    runs = [run.sort_values("step") for _, run in steps.groupby("seed")]
+def ablation_table(
+    accuracy: pd.DataFrame, steps: pd.DataFrame | None, round_steps: pd.DataFrame, config: Config
+) -> pd.DataFrame:
+    """One row a change, in the order of the grid: what it does to accuracy and to the gradients of both stages.
+
+    Args:
+        accuracy, steps: as in `trial_table`.
+        round_steps: of `records.collect_round_steps`.
+
+    Returns:
+        trial, like, changes (of the one that it is like), and what `trial_table` has of score and stage I, with
+        score_ci95_low, score_ci95_high and, over that of `like`, gain, gain_ci95_low, gain_ci95_high: of the seeds'
+        means over label fractions, so that a gain is paired by seed; first_round_gradient_norm and
+        largest_round_gradient_norm of stage II (before clipping; means over runs).
+
+    Raises:
+        InputError: as `trial_table`.
+    """
+    scores = _scores(accuracy)
+    by_seed = {method: runs.fillna(0.0).groupby("seed").mean() for method, runs in scores.items()}
+    rows = []
+    for method in config.grid.methods:
+        base = config.method(method).like
+        row = {"trial": method, "like": base, "changes": changes(config, method, base) if base else ""}
+        row |= _scored(scores[method], config) | _with_interval("score", by_seed[method])
+        if base in by_seed:
+            row |= _with_interval("gain", (by_seed[method] - by_seed[base]).dropna())
+        norms = round_steps[round_steps["method"] == method].sort_values("round").groupby(RUN)["gradient_norm"]
+        row |= {"first_round_gradient_norm": norms.first().mean(), "largest_round_gradient_norm": norms.max().mean()}
+        rows.append(row | _stage_one(method, steps, config))
+    return pd.DataFrame(rows)
+
+
+def _scores(accuracy: pd.DataFrame) -> dict[str, pd.Series]:
+    """Accuracy on validation rooms of each method's runs, by label fraction and seed; missing for a diverged one.
+
+    Raises:
+        InputError: there are none.
+    """
+    accuracy = accuracy[accuracy["split"] == SPLIT]
+    if accuracy.empty:
+        raise InputError("no run was scored on validation rooms; set data.validation_fraction above 0")
+    indexed = accuracy.set_index(["label_fraction", "seed"])["accuracy"]
+    return {method: indexed[(accuracy["method"] == method).to_numpy()] for method in accuracy["method"].unique()}
+
+
+def _scored(scores: pd.Series, config: Config) -> dict[str, Any]:
+    scored = scores.fillna(0.0)
+    row = {"runs": len(scores), "diverged": int(scores.isna().sum()), "score": scored.mean()}
+    by_fraction = scored.groupby("label_fraction").mean()
+    return row | {f"accuracy_labels{fraction:g}": by_fraction[fraction] for fraction in config.grid.label_fractions}
+
+
+def _with_interval(name: str, by_seed: pd.Series) -> dict[str, float]:
+    mean, low, high = map(float, t_interval(by_seed.to_numpy()))
+    return {name: mean, f"{name}_ci95_low": low, f"{name}_ci95_high": high}
+
+
+def _stage_one(method: str, steps: pd.DataFrame | None, config: Config) -> dict[str, float]:
+    source, modalities = config.stage_one(method), config.modalities
+    if source is None or steps is None:
+        return {}
+    runs = [run.sort_values("step") for _, run in steps[steps["method"] == source].groupby("seed")]
     means = {
         "first_gradient_norm": [run["gradient_norm"].iloc[0] for run in runs],
         "last_gradient_norm": [run["gradient_norm"].tail(max(1, len(run) // 10)).mean() for run in runs],

@@ -5,24 +5,51 @@ CLAIMED = {PROPOSED, BASELINE} <= {*CONFIG.grid.methods} and not CONFIG.data.wit
 
 
 rule trials:
-    """All trials of an experiment that tries settings on validation rooms, such as config/trials.yaml."""
+    """All trials of an experiment that tries settings on validation rooms, such as config/trials.yaml.
+
+    Finalists are those of its trials that config/finalists.yaml gives more seeds: a table of their own, in one folder.
+    """
     input:
         rounds=finetune_files("rounds.csv"),
         steps=pretrain_files("steps.csv"),
         code=sources("semcom.trials", "semcom.tables"),
     output:
-        f"{TABLES}/trials.csv",
+        f"{TABLES}/{{trials}}.csv",
     log:
-        f"{RESULTS}/logs/trials.log",
+        f"{RESULTS}/logs/{{trials}}.log",
+    wildcard_constraints:
+        trials="trials|finalists",
     localrule: True
     conda:
         "../../envs/semcom.yaml"
     params:
         config=CONFIG.model_dump(),
     message:
-        "Table of trials of {RESULTS}"
+        "Table of {wildcards.trials} of {RESULTS}"
     script:
         "../scripts/trials.py"
+
+
+rule ablation:
+    """One change after the other, from a loss to the letter to settings that work, on validation rooms."""
+    input:
+        rounds=finetune_files("rounds.csv"),
+        steps=pretrain_files("steps.csv"),
+        round_steps=finetune_files("steps.csv"),
+        code=sources("semcom.trials", "semcom.tables"),
+    output:
+        f"{TABLES}/ablation.csv",
+    log:
+        f"{RESULTS}/logs/ablation.log",
+    localrule: True
+    conda:
+        "../../envs/semcom.yaml"
+    params:
+        config=CONFIG.model_dump(),
+    message:
+        "Ablation of {RESULTS}"
+    script:
+        "../scripts/ablation.py"
 
 
 rule claims:

@@ -1,0 +1,16 @@
+"""Glue: table of an ablation."""
+
+from semcom.config import parse_config
+from semcom.progress import reported_to
+from semcom.records import collect_round_steps, collect_rounds, collect_steps, write_csv
+from semcom.tables import run_accuracy
+from semcom.trials import ablation_table
+
+with reported_to(snakemake.log[0]):
+    config = parse_config(snakemake.params.config)
+    methods = config.grid.methods
+    accuracy = run_accuracy(collect_rounds(snakemake.input.rounds, methods=methods), config.tables)
+    files = snakemake.input.get("steps")
+    steps = collect_steps(files, methods=config.pretrained_methods()) if files else None
+    round_steps = collect_round_steps(snakemake.input.round_steps, methods=methods)
+    write_csv(ablation_table(accuracy, steps, round_steps, config), snakemake.output[0])
