@@ -3,6 +3,7 @@
 # make test-slurm   the pipeline on a real SLURM cluster of one node, which root brings up from Debian's packages
 # make bench   what a step, an evaluation, ingest, a job's start and the demo cost, against what they could
 # make reference   the demo, and a copy of what the README shows of it under results/reference/rooms
+# make keep EXPERIMENT=nyud2-small   such a copy of any finished experiment
 # All first make a virtual environment in .venv; CORES and PYTHON can be given, and BENCH, the configuration to measure.
 PYTHON ?= python3
 CORES ?= 2
@@ -12,7 +13,7 @@ READY := $(VENV)/ready
 # The environment's own `snakemake` and `python` come first.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo test test-slurm bench reference clean
+.PHONY: demo test test-slurm bench reference keep clean
 
 demo: $(READY)
 	snakemake --cores $(CORES) --rerun-incomplete --quiet rules host reason all --configfile config/demo.yaml
@@ -21,13 +22,17 @@ demo: $(READY)
 	@echo "Tables:   results/rooms/tables/summary.csv, rounds_to_target.csv, rounds.csv"
 	@echo "Report:   results/rooms/report.html"
 
-# Kept in git: figures, tables, configuration and provenance; neither models nor data.
 reference: demo
-	rm -rf results/reference/rooms
-	mkdir -p results/reference/rooms/figures
-	cp results/rooms/figures/*.png results/reference/rooms/figures/
-	cd results/rooms && cp -r --parents tables/*.csv config.yaml data/class_counts.csv ../reference/rooms/ && \
-		find pretrain finetune -name provenance.json -exec cp --parents {} ../reference/rooms/ \;
+	$(MAKE) keep EXPERIMENT=rooms
+
+# Kept in git: figures, tables, configuration and provenance; neither models nor images of scenes.
+keep:
+	@test -f results/$(EXPERIMENT)/config.yaml || { echo "results/$(EXPERIMENT): not finished; run it to its end"; exit 1; }
+	rm -rf results/reference/$(EXPERIMENT)
+	mkdir -p results/reference/$(EXPERIMENT)
+	cd results/$(EXPERIMENT) && cp -r --parents tables/*.csv config.yaml data/class_counts.csv ../reference/$(EXPERIMENT)/ && \
+		find figures -name '*.png' ! -name contact_sheet.png -exec cp --parents {} ../reference/$(EXPERIMENT)/ \; && \
+		find pretrain finetune -name provenance.json -exec cp --parents {} ../reference/$(EXPERIMENT)/ \;
 
 test: $(READY)
 	python -m pytest

@@ -13,7 +13,7 @@ Each line imports from itself and from those above it, never from below; a test 
     checkpoint, attempt, training, provenance   what both stages share
     pretrain, finetune                          stages I and II
     records, tables, trials, claims             what runs leave, and what follows from it
-    style, curves, figures, traces              what a reader sees
+    style, curves, figures, traces, sizes       what a reader sees
     grid_state, state, partial                  how far a grid is, and what there is to see of it
     calibration, sizing, sizing_text            what it takes in full
     bench                                       what it costs, against what it could

@@ -1,0 +1,119 @@
+"""The same experiment at several sizes, side by side: does a difference between methods grow with the network?
+
+    python -m semcom.sizes results/nyud2-32 results/nyud2-48 results/nyud2-small --output results/sizes
+
+Each folder is that of a finished experiment, smallest first; its `config.yaml` and `tables/summary.csv` are read. Writes
+`sizes.csv` and `sizes.pdf`, `.svg` and `.png`.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from semcom import curves, style
+from semcom.config import Config, load_config
+from semcom.errors import InputError
+from semcom.records import write_csv
+
+SPLIT = "test"
+INTERVAL = ("mean", "ci95_low", "ci95_high")
+QUANTITIES = ("accuracy", "accuracy_difference")
+
+
+def sizes_table(experiments: Sequence[tuple[Config, pd.DataFrame]]) -> pd.DataFrame:
+    """One row per experiment, label fraction, SNR and method.
+
+    Args:
+        experiments: configuration and `tables.summary` of each, smallest first.
+
+    Returns:
+        experiment, crop_size, width, pretrain_epochs, finetune_epochs, label_fraction, snr_db, method, seeds, diverged;
+        and mean, ci95_low and ci95_high of accuracy and of accuracy_difference (to supervised, paired by seed).
+    """
+    tables = []
+    for config, summary in experiments:
+        sizes = {
+            "crop_size": config.augmentation.crop_size,
+            "width": config.encoder.width,
+            "pretrain_epochs": config.pretrain.epochs,
+            "finetune_epochs": config.finetune.epochs,
+        }
+        tables.append(summary[summary["split"] == SPLIT].assign(**sizes))
+    statistics = [f"{quantity}_{bound}" for quantity in QUANTITIES for bound in INTERVAL]
+    columns = ["experiment", *sizes, "label_fraction", "snr_db", "method", "seeds", "diverged", *statistics]
+    return pd.concat(tables, ignore_index=True)[columns]
+
+
+def sizes_figure(table: pd.DataFrame) -> Figure:
+    """Accuracy against size, a panel a label fraction and SNR that all experiments have; bars are 95 % intervals."""
+    experiments = list(dict.fromkeys(table["experiment"]))
+    cells = table.groupby(["label_fraction", "snr_db"])["experiment"].nunique()
+    shown = sorted(cells.index[cells == len(experiments)], key=lambda cell: (-cell[0], cell[1]))
+    if not shown:
+        raise InputError("the experiments have no label fraction and SNR in common; run one that they all have")
+    looks = style.method_styles(list(dict.fromkeys(table["method"])))
+    names = table.drop_duplicates("experiment").set_index("experiment")
+    ticks = [f"{row.crop_size} px\nwidth {row.width}" for row in names.itertuples()]
+    with style.applied():
+        figure, panels = curves.panels(len(shown))
+        for number, (axes, (fraction, snr)) in enumerate(zip(panels, shown, strict=True)):
+            axes.set_title(f"({chr(97 + number)}) {curves.labels(fraction)}, SNR = {snr:g} dB")
+            panel = table[(table["label_fraction"] == fraction) & (table["snr_db"] == snr)]
+            for order, (method, look) in enumerate(looks.items()):
+                line = panel[panel["method"] == method].set_index("experiment").reindex(experiments)
+                mean, low, high = (100 * line[f"accuracy_{bound}"].to_numpy() for bound in INTERVAL)
+                x = [place + 0.06 * (order - (len(looks) - 1) / 2) for place in range(len(experiments))]
+                spread = [(mean - low).clip(min=0), (high - mean).clip(min=0)]
+                axes.errorbar(
+                    x, mean, yerr=spread, color=look.color, linestyle=look.linestyle, marker=look.marker, capsize=2
+                )
+            axes.set_xticks(range(len(experiments)), ticks)
+        panels[0].set_ylabel("Test accuracy (%)")
+        curves.legend_above(figure, [curves.legend_handle(look, look.label) for look in looks.values()])
+        seeds = sorted(set(table["seeds"]))
+        counted = f"{seeds[0]} seeds" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
+        curves.note_below(figure, f"Mean at the end of training and its 95 % t-interval over {counted}.")
+    return figure
+
+
+def read_experiment(folder: Path) -> tuple[Config, pd.DataFrame]:
+    """Configuration and summary of a finished experiment.
+
+    Raises:
+        InputError: the folder lacks one of them, or a file cannot be read.
+    """
+    path = folder / "tables/summary.csv"
+    config = load_config(folder / "config.yaml")
+    try:
+        summary = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); run the experiment to its end first") from None
+    missing = {"split", "method", "accuracy_mean"} - set(summary)
+    if missing:
+        raise InputError(f"{path}: lacks {', '.join(sorted(missing))}; remove it and make it again")
+    return config, summary
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m semcom.sizes", description=__doc__.partition("\n")[0])
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="of a finished experiment")
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where to write")
+    options = parser.parse_args(arguments)
+    try:
+        table = sizes_table([read_experiment(folder) for folder in options.folders])
+        figure = sizes_figure(table)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    options.output.mkdir(parents=True, exist_ok=True)
+    write_csv(table, options.output / "sizes.csv")
+    curves.save(figure, [options.output / f"sizes{suffix}" for suffix in (".pdf", ".svg", ".png")])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
