@@ -17,7 +17,16 @@ from semcom.jobs import finetune_job, pretrain_job
 from semcom.trials import changes, family
 
 COMPLETE = ["config", "nyud2-small", "demo", "test"]
-PARTIAL = {"bench": "nyud2-small", "literal": "config", "trials": "nyud2-small"}  # and what each stands on
+PARTIAL = {  # and what each stands on
+    "ablation": ("nyud2-small", "trials"),
+    "bench": ("nyud2-small",),
+    "finalists": ("nyud2-small", "trials"),
+    "gradients": ("nyud2-small",),
+    "literal": ("config",),
+    "nyud2-32": ("nyud2-small",),
+    "nyud2-48": ("nyud2-small",),
+    "trials": ("nyud2-small",),
+}
 
 
 @pytest.fixture
@@ -55,18 +64,51 @@ def test_no_other_configuration_is_left_unchecked():
     assert {path.stem for path in (ROOT / "config").glob("*.yaml")} == {*COMPLETE, *PARTIAL}
 
 
-@pytest.mark.parametrize(("name", "base"), PARTIAL.items())
-def test_partial_configurations_fit_what_they_stand_on(name, base):
-    config = load_config(ROOT / f"config/{base}.yaml", ROOT / f"config/{name}.yaml")
-    assert config.experiment != load_config(ROOT / f"config/{base}.yaml").experiment
+def on_top(name: str) -> Config:
+    return load_config(*(ROOT / f"config/{each}.yaml" for each in (*PARTIAL[name], name)))
+
+
+@pytest.mark.parametrize("name", PARTIAL)
+def test_partial_configurations_fit_what_they_stand_on(name):
+    assert on_top(name).experiment != load_config(ROOT / f"config/{PARTIAL[name][0]}.yaml").experiment
 
 
 def test_every_method_is_tried_equally_often_and_no_trial_sees_a_test_scene():
-    config = load_config(ROOT / "config/nyud2-small.yaml", ROOT / "config/trials.yaml")
+    config = on_top("trials")
     tried = Counter(family(config, method) for method in config.grid.methods)
     assert set(tried) == {"proposed", "simclr", "barlow_twins", "supervised"} and len(set(tried.values())) == 1
     assert config.data.withhold_test and config.data.validation_fraction > 0
-    assert len({(family(config, m), changes(config, m)) for m in config.grid.methods}) == len(config.grid.methods)
+    assert len({(family(config, m), changes(config, m, family(config, m))) for m in config.grid.methods}) == len(config.grid.methods)
+
+
+def test_trials_begin_at_the_same_settings_whatever_was_chosen_since():
+    """`trials.yaml` stands on a file that has what its own table recommends."""
+    config = on_top("trials")
+    job = finetune_job(config, "supervised", 10, 1.0)
+    for method in ("proposed", "simclr", "barlow_twins"):
+        assert finetune_job(config, method, 10, 1.0) == job.model_copy(update={"method": method})
+        assert config.pretrain_settings(method) == config.pretrain
+    assert job.schedule == config.finetune and job.decoder == config.decoder
+
+
+def test_finalists_are_as_many_of_each_method_and_run_as_they_were_tried():
+    config, tried = on_top("finalists"), on_top("trials")
+    families = Counter(family(config, method) for method in config.grid.methods)
+    assert set(families) == set(map(lambda m: family(tried, m), tried.grid.methods)) and len(set(families.values())) == 1
+    for method in config.grid.methods:
+        assert finetune_job(config, method, 10, 0.5) == finetune_job(tried, method, 10, 0.5)
+
+
+def test_an_ablation_goes_from_the_letter_in_single_steps_and_runs_as_it_was_tried():
+    config, tried = on_top("ablation"), on_top("trials")
+    first, *rungs = config.grid.methods
+    ours, letter = (pretrain_job(config, name).model_dump(exclude={"method"}) for name in (first, "proposed_literal"))
+    assert ours == letter
+    for position, method in enumerate(rungs):
+        base = config.method(method).like
+        assert base in [first, *rungs[:position]] and changes(config, method, base)
+        if method in tried.methods:
+            assert pretrain_job(config, method) == pretrain_job(tried, method)
 
 
 def test_the_default_configuration_is_the_paper():
@@ -107,7 +149,7 @@ def test_the_literal_reading_is_kept():
         ("grid.methods", ["simclrr"], ["grid.methods", "'simclrr'", "did you mean 'simclr'"]),
         ("grid.snr_db", [float("nan")], ["grid.snr_db.0", "finite"]),
         ("figures.figure5_label_fraction", 0.25, ["figures.figure5_label_fraction", "0.25", "grid.label_fractions"]),
-        ("methods.proposed.options.shared_features", 300, ["shared_features", "K_sha = 300", "256", "lower it"]),
+        ("methods.proposed.options.shared_features", 1100, ["shared_features", "K_sha = 1100", "1024", "lower it"]),
         ("methods.proposed.options.lambda_m", -1.0, ["methods.proposed.options.lambda_m", "-1.0"]),
         ("methods.proposed.options.lambda_z", 1.0, ["methods.proposed.options.lambda_z: unknown key"]),
         ("methods.proposed.loss", "vicreg", ["methods.proposed.loss", "'vicreg'", "decoupled"]),
