@@ -75,8 +75,8 @@ def test_stage_one_is_told_also_of_trials_that_start_from_another_s(config):
         for step in range(1, 11)
     )
     table = trial_table(accuracies(config, lambda *_: 0.4), steps, config).set_index("trial")
-    names = ["first_gradient_norm", "largest_gradient_norm", "last_gradient_norm", "weight_norm", "feature_norm"]
-    assert table.loc["simclr-late", names].tolist() == [100.0, 50.0, 10.0, 100.0, 0.5]
+    names = ["first_gradient_norm", "gradient_growth", "last_gradient_norm", "weight_norm", "feature_norm"]
+    assert table.loc["simclr-late", names].tolist() == pytest.approx([100.0, (100 / 3) / 75, 10.0, 100.0, 0.5])
     assert table.loc["supervised", names].isna().all()
 
 

@@ -19,7 +19,14 @@ import pandas as pd
 
 from semcom.config import BASELINE, PROPOSED
 from semcom.sections import TableSettings
-from semcom.tables import BOOTSTRAP_SAMPLES, bootstrap_median_interval, first_held, run_accuracy, t_interval
+from semcom.tables import (
+    BOOTSTRAP_SAMPLES,
+    bootstrap_median_interval,
+    first_held,
+    gradient_growth,
+    run_accuracy,
+    t_interval,
+)
 
 STATEMENTS = {
     "a": "accuracy rises faster per round than with supervised learning",
@@ -151,9 +158,7 @@ def _gradients(steps: pd.DataFrame | None, round_steps: pd.DataFrame | None) -> 
 def _growth(run: pd.DataFrame) -> float:
     if run["status"].iloc[-1] != "ok":
         return math.inf
-    norms = run["gradient_norm"].to_numpy()
-    start = max(1, len(norms) // 4)
-    return float(norms[start:].max(initial=0) / np.median(norms[:start]))
+    return gradient_growth(run["gradient_norm"].to_numpy())
 
 
 def _communication(rounds: pd.DataFrame, settings: TableSettings) -> Iterator[dict]:

@@ -91,6 +91,17 @@ def first_held(accuracy: np.ndarray, target: float, *, smooth: int, hold: int) -
     return None
 
 
+def gradient_growth(norms: np.ndarray) -> float:
+    """How far a run's gradient norm grew: the largest of its later steps over the median of the first quarter.
+
+    Args:
+        norms: (steps,) in their order. Those of the first quarter, in which features find their scale, are no explosion.
+    """
+    norms = np.asarray(norms, float)
+    start = max(1, len(norms) // 4)
+    return float(norms[start:].max(initial=0) / np.median(norms[:start]))
+
+
 # Tables
 
 

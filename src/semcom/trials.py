@@ -14,7 +14,7 @@ import pandas as pd
 from semcom.config import Config
 from semcom.errors import InputError
 from semcom.records import RUN
-from semcom.tables import t_interval
+from semcom.tables import gradient_growth, t_interval
 
 SPLIT = "validation"
 _CHANGED = (
@@ -61,8 +61,8 @@ def trial_table(accuracy: pd.DataFrame, steps: pd.DataFrame | None, config: Conf
     Returns:
         family, trial, changes; runs and diverged (of all cells and seeds); score, the mean accuracy over all runs, a
         diverged one counting as 0; accuracy_labels<fraction> for each label fraction; and of stage I, means over seeds:
-        first_gradient_norm, largest_gradient_norm (of all steps but the first), last_gradient_norm (mean of the last tenth
-        of the steps), weight_norm, feature_norm (at the end, means over modalities).
+        first_gradient_norm, gradient_growth (`tables.gradient_growth`), last_gradient_norm (mean of the last tenth of the
+        steps), weight_norm, feature_norm (at the end, means over modalities).
 
     Raises:
         InputError: the runs were not scored on validation rooms.
@@ -144,7 +144,7 @@ def _stage_one(method: str, steps: pd.DataFrame | None, config: Config) -> dict[
     runs = [run.sort_values("step") for _, run in steps[steps["method"] == source].groupby("seed")]
     means = {
         "first_gradient_norm": [run["gradient_norm"].iloc[0] for run in runs],
-        "largest_gradient_norm": [run["gradient_norm"].iloc[1:].max() for run in runs],
+        "gradient_growth": [gradient_growth(run["gradient_norm"].to_numpy()) for run in runs],
         "last_gradient_norm": [run["gradient_norm"].tail(max(1, len(run) // 10)).mean() for run in runs],
         "weight_norm": [run[[f"weight_norm_{m}" for m in modalities]].iloc[-1].mean() for run in runs],
         "feature_norm": [run[[f"feature_norm_{m}" for m in modalities]].iloc[-1].mean() for run in runs],
