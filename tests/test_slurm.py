@@ -7,12 +7,13 @@ import json
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from slurm import day as days
-from slurm.cluster import CLOSED_ACCOUNT, CONF, GPUS, Cluster, ask, may_mount, wait_until, what_is_missing
+from slurm.cluster import CLOSED_ACCOUNT, CONF, GPUS, Cluster, ask, may_mount, running, wait_until, what_is_missing
 from slurm.day import (
     CANCELLED,
     CONFIG,
@@ -61,6 +62,19 @@ def rule_of(comment: str) -> str:
 def states(turns: list[dict[str, str]]) -> list[str]:
     """How turns ended; a job that went back into the queue is listed as pending."""
     return [turn["JobState"] for turn in turns]
+
+
+def test_a_cluster_that_was_killed_is_told_from_one_that_is_up(tmp_path):
+    """Its note of a process stays behind, and the number may be another program's by now."""
+    assert running(tmp_path, "slurmctld") is None
+    note = tmp_path / "slurmctld.process"
+    note.write_text(str(os.getpid()))
+    assert running(tmp_path, "slurmctld") is None
+    with subprocess.Popen(["sh", "-c", "read line", "slurmctld"], stdin=subprocess.PIPE) as process:
+        note.write_text(str(process.pid))
+        assert running(tmp_path, "slurmctld") == process.pid
+        process.communicate()
+    assert running(tmp_path, "slurmctld") is None
 
 
 # A day on the cluster

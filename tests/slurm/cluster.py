@@ -155,14 +155,16 @@ class Cluster:
 
     def down(self) -> None:
         """End all jobs, then the daemons."""
-        ask("scancel", "--user=root")
-        ask("scancel", "--user=root", "--signal=KILL", "--full")
-        with contextlib.suppress(TimeoutError):
-            wait_until(lambda: not ask("squeue", "-h", "--states=running,completing"), "the jobs' end", 20)
-        kill_jobs()
+        ours = CONF.is_symlink() and CONF.readlink().parent == self.folder  # else the jobs are another cluster's
+        if ours:
+            ask("scancel", "--user=root")
+            ask("scancel", "--user=root", "--signal=KILL", "--full")
+            with contextlib.suppress(TimeoutError):
+                wait_until(lambda: not ask("squeue", "-h", "--states=running,completing"), "the jobs' end", 20)
+            kill_jobs()
         for daemon in DAEMONS:
             self._stop(daemon, signal.SIGTERM)
-        if CONF.is_symlink() and CONF.readlink().parent == self.folder:
+        if ours:
             CONF.unlink()
 
     def attempts(self) -> list[dict[str, str]]:
