@@ -72,7 +72,7 @@ def test_a_cluster_that_was_killed_is_told_from_one_that_is_up(tmp_path):
     assert running(tmp_path, "slurmctld") is None
     with subprocess.Popen(["sh", "-c", "read line", "slurmctld"], stdin=subprocess.PIPE) as process:
         note.write_text(str(process.pid))
-        assert running(tmp_path, "slurmctld") == process.pid
+        wait_until(lambda: running(tmp_path, "slurmctld") == process.pid, "a process's name", 10)  # exec takes a moment
         process.communicate()
     assert running(tmp_path, "slurmctld") is None
 
