@@ -21,6 +21,7 @@ PARTIAL = {  # and what each stands on
     "ablation": ("nyud2-small", "trials"),
     "bench": ("nyud2-small",),
     "finalists": ("nyud2-small", "trials"),
+    "frozen": ("nyud2-small", "trials"),
     "gradients": ("nyud2-small",),
     "literal": ("config",),
     "nyud2-32": ("nyud2-small",),

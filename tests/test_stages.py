@@ -239,6 +239,13 @@ def test_frozen_encoders_stay_as_they_are_and_ask_for_no_gradient(monkeypatch):
     assert last["downlink_bits"] == 2 * each.downlink_bits
 
 
+def test_encoders_may_stay_frozen_to_the_end():
+    result = finetune(stage_two(epochs=3, frozen_epochs=3, warmup_epochs=1.0), made_scenes(), 0, None)
+    assert result.status == training.OK and len(result.steps) == 6
+    assert (result.rounds["downlink_bits"] == 0).all() and result.rounds["uplink_bits"].iloc[-1] > 0
+    assert result.steps["loss"].iloc[-1] < result.steps["loss"].iloc[0]
+
+
 def test_accuracy_over_classes_weighs_each_class_alike():
     scenes = made_scenes()
     job = stage_two()

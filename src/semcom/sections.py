@@ -174,7 +174,7 @@ class FinetuneSettings(ScheduleSettings):
         "peak learning rate of the decoder", "the best of 0.01, 0.03 and 0.1 on validation rooms (config/trials.yaml)", gt=0
     )
     frozen_epochs: int = silent(
-        "epochs at the start in which the decoder alone learns, from encoders as stage I left them",
+        "epochs at the start, or all, in which the decoder alone learns, from encoders as stage I left them",
         "0: Algorithm 1 trains both from the first round; for Barlow Twins a sixth won on validation rooms",
         ge=0,
     )
@@ -184,10 +184,10 @@ class FinetuneSettings(ScheduleSettings):
 
     @model_validator(mode="after")
     def _thaws(self) -> Self:
-        if self.frozen_epochs + self.warmup_epochs >= self.epochs:
+        if self.frozen_epochs != self.epochs <= self.frozen_epochs + self.warmup_epochs:
             raise ValueError(
                 f"frozen_epochs ({self.frozen_epochs}) and warmup_epochs ({self.warmup_epochs}) must together be below "
-                f"epochs ({self.epochs})"
+                f"epochs ({self.epochs}), or frozen_epochs all of them"
             )
         return self
 

@@ -7,7 +7,8 @@ CLAIMED = {PROPOSED, BASELINE} <= {*CONFIG.grid.methods} and not CONFIG.data.wit
 rule trials:
     """All trials of an experiment that tries settings on validation rooms, such as config/trials.yaml.
 
-    Finalists are those of its trials that config/finalists.yaml gives more seeds: a table of their own, in one folder.
+    Others of its trials, those that config/finalists.yaml gives more seeds and those whose encoders config/frozen.yaml
+    leaves as they are, have tables of their own in the same folder.
     """
     input:
         rounds=finetune_files("rounds.csv"),
@@ -18,7 +19,7 @@ rule trials:
     log:
         f"{RESULTS}/logs/{{trials}}.log",
     wildcard_constraints:
-        trials="trials|finalists",
+        trials="trials|finalists|frozen",
     localrule: True
     conda:
         "../../envs/semcom.yaml"
