@@ -37,9 +37,12 @@ rule ablation:
         rounds=finetune_files("rounds.csv"),
         steps=pretrain_files("steps.csv"),
         round_steps=finetune_files("steps.csv"),
-        code=sources("semcom.trials", "semcom.tables"),
+        code=sources("semcom.trials", "semcom.figures"),
     output:
         f"{TABLES}/ablation.csv",
+        f"{FIGURES}/ablation.pdf",
+        f"{FIGURES}/ablation.svg",
+        f"{FIGURES}/ablation.png",
     log:
         f"{RESULTS}/logs/ablation.log",
     localrule: True

@@ -1,6 +1,8 @@
-"""Glue: table of an ablation."""
+"""Glue: table and figure of an ablation."""
 
+from semcom import curves
 from semcom.config import parse_config
+from semcom.figures import ablation_figure
 from semcom.progress import reported_to
 from semcom.records import collect_round_steps, collect_rounds, collect_steps, write_csv
 from semcom.tables import run_accuracy
@@ -13,4 +15,6 @@ with reported_to(snakemake.log[0]):
     files = snakemake.input.get("steps")
     steps = collect_steps(files, methods=config.pretrained_methods()) if files else None
     round_steps = collect_round_steps(snakemake.input.round_steps, methods=methods)
-    write_csv(ablation_table(accuracy, steps, round_steps, config), snakemake.output[0])
+    table = ablation_table(accuracy, steps, round_steps, config)
+    write_csv(table, snakemake.output[0])
+    curves.save(ablation_figure(table), snakemake.output[1:])
