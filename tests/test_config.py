@@ -20,6 +20,7 @@ COMPLETE = ["config", "nyud2-small", "demo", "test"]
 PARTIAL = {  # and what each stands on
     "ablation": ("nyud2-small", "trials"),
     "bench": ("nyud2-small",),
+    "demo-trials": ("demo",),
     "finalists": ("nyud2-small", "trials"),
     "frozen": ("nyud2-small", "trials"),
     "gradients": ("nyud2-small",),
