@@ -119,7 +119,9 @@ def test_benchmarks_of_processes_and_of_scale_run(finished_copy, monkeypatch):
     monkeypatch.chdir(finished_copy)
     subject = Subject(("config/test.yaml",))
     rows = processes.start(subject, "start", repeats=1) + processes.ingest(subject, "ingest", repeats=1)
-    rows += scale.epochs(subject, "memory", few=1, many=2) + scale.scale(subject, "scale", sizes=(80, 160), least_scenes=0)
+    rows += scale.epochs(subject, "memory", few=1, many=2) + scale.scale(
+        subject, "scale", sizes=(80, 160), least_scenes=0
+    )
     assert len(rows) > 15 and all(np.isfinite(each["value"]) for each in rows)
     sizes = {each["size"] for each in rows if each["benchmark"] == "scale"}
     assert sizes == {"80 scenes", "160 scenes"}

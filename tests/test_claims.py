@@ -114,7 +114,9 @@ def test_a_supervised_run_that_never_holds_its_plateau_counts_with_the_rounds_it
     def accuracy(method, r, seed):
         return 0.2 if method == "supervised" and r < 100 else 0.5 if r >= 50 else 0.2
 
-    settings = SETTINGS.model_copy(update={"last_evaluations": 1, "hold_evaluations": 2})  # it gets there once, at the end
+    settings = SETTINGS.model_copy(
+        update={"last_evaluations": 1, "hold_evaluations": 2}
+    )  # it gets there once, at the end
     tests = claim_tests(runs(accuracy), None, settings)
     assert tests[tests["claim"] == "f"]["estimate"].tolist() == [0.5] * 4
 

@@ -80,7 +80,9 @@ def test_every_method_is_tried_equally_often_and_no_trial_sees_a_test_scene():
     tried = Counter(family(config, method) for method in config.grid.methods)
     assert set(tried) == {"proposed", "simclr", "barlow_twins", "supervised"} and len(set(tried.values())) == 1
     assert config.data.withhold_test and config.data.validation_fraction > 0
-    assert len({(family(config, m), changes(config, m, family(config, m))) for m in config.grid.methods}) == len(config.grid.methods)
+    assert len({(family(config, m), changes(config, m, family(config, m))) for m in config.grid.methods}) == len(
+        config.grid.methods
+    )
 
 
 def test_trials_begin_at_the_same_settings_whatever_was_chosen_since():
@@ -96,7 +98,9 @@ def test_trials_begin_at_the_same_settings_whatever_was_chosen_since():
 def test_finalists_are_as_many_of_each_method_and_run_as_they_were_tried():
     config, tried = on_top("finalists"), on_top("trials")
     families = Counter(family(config, method) for method in config.grid.methods)
-    assert set(families) == set(map(lambda m: family(tried, m), tried.grid.methods)) and len(set(families.values())) == 1
+    assert (
+        set(families) == set(map(lambda m: family(tried, m), tried.grid.methods)) and len(set(families.values())) == 1
+    )
     for method in config.grid.methods:
         assert finetune_job(config, method, 10, 0.5) == finetune_job(tried, method, 10, 0.5)
 

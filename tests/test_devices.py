@@ -16,7 +16,9 @@ from semcom.sections import ComputeSettings
 SETTINGS = {
     "threads": 1,
     "data_in_memory_mb": 8000,
-    "compile": "none", "tf32": False, "precision": "float32",
+    "compile": "none",
+    "tf32": False,
+    "precision": "float32",
     "channels_last": False,
     "deterministic": False,
 }

@@ -219,7 +219,13 @@ def scenes(path, modalities=("rgb", "depth")):
 
 def test_ablation_figure_keeps_the_order_and_shows_accuracy_in_percent():
     rows = [
-        {"trial": trial, "changes": changes, "score": score, "score_ci95_low": score - 0.02, "score_ci95_high": score + 0.03}
+        {
+            "trial": trial,
+            "changes": changes,
+            "score": score,
+            "score_ci95_low": score - 0.02,
+            "score_ci95_high": score + 0.03,
+        }
         | {"accuracy_labels1": score + 0.01, "accuracy_labels0.5": score - 0.01}
         | {"first_gradient_norm": 1000.0, "last_gradient_norm": 30.0}
         for trial, changes, score in (("letter", "", 0.29), ("centred", "options.centre True", 0.31))
@@ -232,7 +238,10 @@ def test_ablation_figure_keeps_the_order_and_shows_accuracy_in_percent():
     mean, *fractions = [line.get_xdata().tolist() for line in accuracy.get_lines() if line.get_marker() in "o<>"]
     assert mean == pytest.approx([29, 31])
     assert fractions == [pytest.approx([30, 32]), pytest.approx([28, 30])]
-    assert norms.get_xscale() == "log" and [list(line.get_xdata()) for line in norms.get_lines()] == [[1000] * 2, [30] * 2]
+    assert norms.get_xscale() == "log" and [list(line.get_xdata()) for line in norms.get_lines()] == [
+        [1000] * 2,
+        [30] * 2,
+    ]
 
 
 def test_contact_sheet_names_classes_and_takes_different_rooms(tmp_path):

@@ -98,7 +98,10 @@ def test_reader_reads_any_layout(files, layout, left_out):
 def test_chunk_of_another_size_is_damage(files, size):
     with h5py.File(files[0], "r+") as file:
         file["depths"].id.write_direct_chunk((2, 0, 0), zlib.compress(bytes(4 * size)))
-    with open_small(*files) as source, pytest.raises(InputError, match=rf"scene 2 .* holds {4 * size} bytes instead of"):
+    with (
+        open_small(*files) as source,
+        pytest.raises(InputError, match=rf"scene 2 .* holds {4 * size} bytes instead of"),
+    ):
         source.read(2)
 
 

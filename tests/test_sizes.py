@@ -58,7 +58,9 @@ def test_it_writes_table_and_figure_and_names_what_is_missing(tmp_path, capsys):
         summary.to_csv(tmp_path / name / "tables/summary.csv", index=False)
     output = ["--output", str(tmp_path / "sizes")]
     assert main([str(tmp_path / "small"), str(tmp_path / "large"), *output]) == 0
-    assert {path.name for path in (tmp_path / "sizes").iterdir()} == {f"sizes{s}" for s in (".csv", ".pdf", ".svg", ".png")}
+    assert {path.name for path in (tmp_path / "sizes").iterdir()} == {
+        f"sizes{s}" for s in (".csv", ".pdf", ".svg", ".png")
+    }
     (tmp_path / "large/tables/summary.csv").unlink()
     assert main([str(tmp_path / "small"), str(tmp_path / "large"), *output]) == 1
     assert "large/tables/summary.csv: cannot be read" in capsys.readouterr().err

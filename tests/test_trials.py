@@ -42,7 +42,10 @@ def test_a_trial_is_named_by_what_it_changes_of_its_family(config):
     assert family(config, "simclr-faster") == "simclr" and family(config, "supervised") == "supervised"
     assert changes(config, "simclr", "simclr") == ""
     assert changes(config, "simclr-fast", "simclr") == "pretrain.learning_rate 0.5"
-    assert changes(config, "simclr-faster", "simclr") == "options.temperature 0.5, pretrain.learning_rate 0.5, projector [64]"
+    assert (
+        changes(config, "simclr-faster", "simclr")
+        == "options.temperature 0.5, pretrain.learning_rate 0.5, projector [64]"
+    )
     assert changes(config, "simclr-faster", "simclr-fast") == "options.temperature 0.5, projector [64]"
     assert changes(config, "simclr-late", "simclr") == "augmentation.finetune.flip 0.0, pretrained_by simclr"
 
@@ -101,7 +104,9 @@ def test_an_ablation_keeps_its_order_and_pairs_each_gain_by_seed(config):
     assert table.loc["simclr-faster", "changes"] == "options.temperature 0.5, projector [64]"
     assert table.loc["simclr-fast", ["gain", "gain_ci95_low", "gain_ci95_high"]].tolist() == pytest.approx([0.05] * 3)
     gain, low, high = t_interval(np.array([-0.02, -0.01]))
-    assert table.loc["simclr-faster", ["gain", "gain_ci95_low", "gain_ci95_high"]].tolist() == pytest.approx([gain, low, high])
+    assert table.loc["simclr-faster", ["gain", "gain_ci95_low", "gain_ci95_high"]].tolist() == pytest.approx(
+        [gain, low, high]
+    )
     assert table.loc[["supervised", "simclr"], "gain"].isna().all()
     assert (table["first_round_gradient_norm"] == 15).all() and (table["largest_round_gradient_norm"] == 45).all()
 

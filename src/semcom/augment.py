@@ -194,9 +194,7 @@ def _normalisation(modality: Modality, batch: int) -> _Change:
     return _Change(matrix, (-mean / std).expand(batch, -1))
 
 
-def _random_change(
-    batch: int, modality: Modality, settings: ViewSettings, generator: torch.Generator
-) -> _Change:
+def _random_change(batch: int, modality: Modality, settings: ViewSettings, generator: torch.Generator) -> _Change:
     """Photometric change and normalisation of each scene."""
     plain = _normalisation(modality, batch)
     if modality.unit == "m":

@@ -80,8 +80,8 @@ def finetune(
 
     Each round draws one random view of a batch of labelled scenes, sends its features through eq. (2), and takes an
     SGD step on the cross-entropy, eqs. (16) and (17). In the first `frozen_epochs` the encoders stay as they are, batch
-    statistics included, so that no gradient comes down; their warm-up begins afterwards. Evaluation is before the first round, then every
-    `evaluate_every_rounds`, and after the last.
+    statistics included, so that no gradient comes down; their warm-up begins afterwards. Evaluation is before the first
+    round, then every `evaluate_every_rounds`, and after the last.
 
     Args:
         pretrained: encoders that `pretrain` wrote; None starts from random weights. Encoders of a diverged run are

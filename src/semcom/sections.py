@@ -163,15 +163,21 @@ class ScheduleSettings(Settings):
 
 
 class PretrainSettings(ScheduleSettings):
-    learning_rate: float = silent("peak learning rate of stage I", "the best of 0.03, 0.1 and 0.3 on validation rooms (config/trials.yaml)", gt=0)
+    learning_rate: float = silent(
+        "peak learning rate of stage I", "the best of 0.03, 0.1 and 0.3 on validation rooms (config/trials.yaml)", gt=0
+    )
 
 
 class FinetuneSettings(ScheduleSettings):
     encoder_learning_rate: float = silent(
-        "peak learning rate of the encoders", "the best of 0.01, 0.03 and 0.1 on validation rooms (config/trials.yaml)", gt=0
+        "peak learning rate of the encoders",
+        "the best of 0.01, 0.03 and 0.1 on validation rooms (config/trials.yaml)",
+        gt=0,
     )
     decoder_learning_rate: float = silent(
-        "peak learning rate of the decoder", "the best of 0.01, 0.03 and 0.1 on validation rooms (config/trials.yaml)", gt=0
+        "peak learning rate of the decoder",
+        "the best of 0.01, 0.03 and 0.1 on validation rooms (config/trials.yaml)",
+        gt=0,
     )
     frozen_epochs: int = silent(
         "epochs at the start, or all, in which the decoder alone learns, from encoders as stage I left them",
@@ -180,7 +186,6 @@ class FinetuneSettings(ScheduleSettings):
     )
     evaluate_every_rounds: int = silent("rounds between two evaluations", "about one an epoch", gt=0)
     channel_draws: int = silent("channel realisations that an evaluation averages over", "5 bound its noise", gt=0)
-
 
     @model_validator(mode="after")
     def _thaws(self) -> Self:

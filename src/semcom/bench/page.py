@@ -75,7 +75,10 @@ def page(table: pd.DataFrame) -> str:
     for (name, command), rows in table.groupby(["benchmark", "command"], sort=False):
         devices = ", ".join(rows["device"].dropna().unique())
         lines += ["", f"## {name}", "", f"    {command}", "", f"On {devices}.", ""]
-        lines += ["| What | Size | Value | Against | Its value | Ratio | Target | Met |", "|---|---|---|---|---|---|---|---|"]
+        lines += [
+            "| What | Size | Value | Against | Its value | Ratio | Target | Met |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
         for row in rows.astype(object).where(rows.notna(), "").to_dict("records"):
             value = f"{_span(row, 'value', 'low', 'high')} {row['unit']}"
             reference = f"{_number(row['reference'])} {row['unit']}" if row["reference"] != "" else ""

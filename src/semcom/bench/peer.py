@@ -58,7 +58,11 @@ def peer_step(subject: Subject, compute):
         if meaning.channels == 3:
             change = {"cj_prob": 1.0, "cj_strength": 1.0, "cj_bright": views.brightness, "cj_contrast": views.contrast}
             change |= {"cj_sat": views.saturation, "cj_hue": views.hue}
-            change |= {"random_gray_scale": views.grayscale, "gaussian_blur": views.blur, "sigmas": tuple(views.blur_sigma)}
+            change |= {
+                "random_gray_scale": views.grayscale,
+                "gaussian_blur": views.blur,
+                "sigmas": tuple(views.blur_sigma),
+            }
         else:
             change = {"cj_prob": 0.0, "random_gray_scale": 0.0, "gaussian_blur": 0.0}
         transforms[modality] = SimCLRTransform(**scale, **change, normalize=normalize)

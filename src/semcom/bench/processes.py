@@ -131,7 +131,10 @@ def ingest(subject: Subject, name: str, repeats: int = 3) -> list[dict]:
         for peer, seconds in peers.items()
     ]  # fmt: skip
     memory = [megabytes for _, megabytes in took["ingest"]]
-    return [*rows, row(name, "ingest, peak memory", memory, "MB", target=Target(600) if as_published else None, **where)]
+    return [
+        *rows,
+        row(name, "ingest, peak memory", memory, "MB", target=Target(600) if as_published else None, **where),
+    ]
 
 
 def demo(subject: Subject, name: str) -> list[dict]:

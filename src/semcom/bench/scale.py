@@ -94,9 +94,7 @@ print(json.dumps([loaded - began, time.perf_counter() - loaded, after_loading, o
 """
 
 
-def scale(
-    subject: Subject, name: str, sizes: tuple[int, ...] = SIZES, least_scenes: int = LEAST_SCENES
-) -> list[dict]:
+def scale(subject: Subject, name: str, sizes: tuple[int, ...] = SIZES, least_scenes: int = LEAST_SCENES) -> list[dict]:
     """Ingest, and an epoch of stage I from memory and from a memory map, at each size; cost per scene against the
     smallest's.
 

@@ -102,9 +102,7 @@ def evaluation(subject: Subject, name: str, repeats: int = 15) -> list[dict]:
             training.encode(system.encoders, views, job.compute)
         wait(subject.device)
 
-    times = by_turns(
-        {"evaluation": lambda: evaluate(system, scenes, split, job, 0), "encoding": encode_once}, repeats
-    )
+    times = by_turns({"evaluation": lambda: evaluate(system, scenes, split, job, 0), "encoding": encode_once}, repeats)
     case = f"evaluation on {len(indices)} scenes, {job.schedule.channel_draws} channel draws"
     return [
         row(
