@@ -62,6 +62,15 @@ def test_shipped_configurations_are_complete_by_themselves(name):
                 assert finetune_job(config, method, snr_db, fraction).schedule.epochs > 0
 
 
+@pytest.mark.parametrize("name", COMPLETE)
+def test_a_complete_configuration_says_the_same_on_top_of_the_default(name):
+    """As the workflow reads it. An empty mapping takes nothing away from what is below it."""
+    alone = load_config(ROOT / f"config/{name}.yaml")
+    on_default = load_config(ROOT / "config/config.yaml", ROOT / f"config/{name}.yaml")
+    assert {method: on_default.methods[method] for method in alone.methods} == alone.methods
+    assert on_default.model_dump(exclude={"methods"}) == alone.model_dump(exclude={"methods"})
+
+
 def test_no_other_configuration_is_left_unchecked():
     assert {path.stem for path in (ROOT / "config").glob("*.yaml")} == {*COMPLETE, *PARTIAL}
 
