@@ -32,7 +32,7 @@ def plant(run, root, config, status="ok"):
     own = {"experiment": config.experiment, "method": run.method, "seed": run.seed}
     if run.stage == "pretrain":
         steps = pd.DataFrame(
-            {**own, "step": [1, 2, 3], "epoch": [1 / 3, 2 / 3, 1.0], "loss": [3.0, 2.5, 2.0 + run.seed]}
+            {**own, "step": [1, 2, 3], "epoch": [1 / 3, 2 / 3, 1.0], "scenes": 32, "loss": [3.0, 2.5, 2.0 + run.seed]}
         )
         write_csv(steps.assign(gradient_norm=[9.0, 5.0, 4.0], status=["ok", "ok", status]), results / "steps.csv")
         return

@@ -252,7 +252,7 @@ def test_no_files_and_an_unknown_split_are_refused():
 def steps(method, seed, loss, gradient_norm, status="ok", **terms):
     count = len(loss)
     step = np.arange(count)
-    key = {"experiment": "e", "method": method, "seed": seed, "step": step + 1, "epoch": step // 2}
+    key = {"experiment": "e", "method": method, "seed": seed, "step": step + 1, "epoch": step // 2, "scenes": 64}
     values = {"loss": loss, **terms, "gradient_norm": gradient_norm, "learning_rate": 0.1}
     return pd.DataFrame(key | values | {"status": ["ok"] * (count - 1) + [status]})
 

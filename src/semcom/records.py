@@ -21,7 +21,7 @@ ROUNDS_STATUS = ["ok", "diverged", "pretraining_diverged"]
 ROUND_STEPS_COLUMNS = [*RUN, "round", "epoch", "loss", "gradient_norm", "status"]
 
 STEPS_RUN = ["experiment", "method", "seed"]
-STEPS_COLUMNS = [*STEPS_RUN, "step", "epoch", "loss", "gradient_norm", "status"]
+STEPS_COLUMNS = [*STEPS_RUN, "step", "epoch", "scenes", "loss", "gradient_norm", "status"]
 STEPS_STATUS = ["ok", "diverged"]
 
 _INTEGERS = ["seed", "round", "step", *LEDGER]
