@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 class Options(Settings):
     lambda_: float = silent(
-        "lambda of eq. (19)", "better on validation rooms than 0.05 and its authors' 0.0051, rounded", gt=0
+        "lambda of eq. (19)", "part of the best trial on validation rooms; its authors have 0.0051", gt=0
     )
     centre: bool = silent("subtract the batch mean before correlating", "as the Barlow Twins authors do")
 

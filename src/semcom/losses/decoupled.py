@@ -25,7 +25,7 @@ MIN_MODALITIES = 2
 
 class Options(Settings):
     shared_features: int = silent(
-        "K_sha of eqs. (13), (14)", "three quarters of K, DeCUR's share for RGB and depth", ge=0
+        "K_sha of eqs. (13), (14)", "three quarters of what the loss sees, DeCUR's share for RGB and depth", ge=0
     )
     lambda_m: float = silent("lambda_m of eq. (10), the same for every modality", "DeCUR's 0.005", gt=0)
     lambda_sha: float = silent("lambda_sha of eq. (13)", "DeCUR's 0.005", gt=0)
