@@ -1,9 +1,9 @@
 """The ledger: what crosses the air in training, device by device and round by round.
 
 A round is one optimiser step of stage II: every device sends the features of a mini-batch up, and the server sends
-their gradients down, unless the encoders are frozen and wait for none. The downlink is taken as error-free and is counted in full: a gradient has as many values as the
-feature it belongs to, so it takes as many channel uses. Bits are what a digital link would carry instead of analog
-symbols: real values times `bits_per_value`, uncoded.
+their gradients down, unless the encoders are frozen and wait for none. The downlink is taken as error-free and is
+counted in full: a gradient has as many values as the feature it belongs to, so it takes as many channel uses. Bits are
+what a digital link would carry instead of analog symbols: real values times `bits_per_value`, uncoded.
 """
 
 from collections.abc import Mapping
