@@ -20,6 +20,7 @@ COMPLETE = ["config", "nyud2-small", "demo", "test"]
 PARTIAL = {  # and what each stands on
     "ablation": ("nyud2-small", "trials"),
     "bench": ("nyud2-small",),
+    "choices": ("nyud2-small", "trials"),
     "demo-trials": ("demo",),
     "finalists": ("nyud2-small", "trials"),
     "frozen": ("nyud2-small", "trials"),
@@ -28,6 +29,7 @@ PARTIAL = {  # and what each stands on
     "nyud2-32": ("nyud2-small",),
     "nyud2-48": ("nyud2-small",),
     "trials": ("nyud2-small",),
+    "unclipped": ("nyud2-small",),
 }
 
 
@@ -114,6 +116,19 @@ def test_finalists_are_as_many_of_each_method_and_run_as_they_were_tried():
         assert finetune_job(config, method, 10, 0.5) == finetune_job(tried, method, 10, 0.5)
 
 
+def test_more_choices_are_tried_equally_often_and_one_at_a_time_from_the_best_trial():
+    config, tried = on_top("choices"), on_top("trials")
+    best = {family(config, method): method for method in config.grid.methods if method in tried.methods}
+    for method in best.values():
+        assert finetune_job(config, method, 10, 0.5) == finetune_job(tried, method, 10, 0.5)
+    new = [method for method in config.grid.methods if method not in tried.methods]
+    assert len(set(Counter(family(config, method) for method in new).values())) == 1
+    for method in new:
+        base = config.method(method).like
+        assert changes(config, base, best[family(config, method)]) in ("", "pretrained_by None")
+        assert "," not in re.sub(r"\[[^]]*\]", "", changes(config, method, base))
+
+
 def test_an_ablation_goes_from_the_letter_in_single_steps_and_runs_as_it_was_tried():
     config, tried = on_top("ablation"), on_top("trials")
     first, *rungs = config.grid.methods
@@ -176,10 +191,12 @@ def test_the_literal_reading_is_kept():
         ("data.labeled_mat", "mine.mat", ["data", "belong together"]),
         ("data.download", None, ["data", "no source of scenes"]),
         ("data.withhold_test", True, ["data", "withhold_test", "set validation_fraction"]),
+        ("tables.trials", "trials", ["tables.trials", "data.validation_fraction is 0", "null"]),
+        ("tables.trials", "best", ["tables.trials", "'best'", "finalists"]),
         ("pretrain.batch_size", 800, ["pretrain.batch_size", "800", "795", "smaller"]),
         ("finetune.batch_size", 500, ["finetune.batch_size", "500", "398", "smaller"]),
         ("finetune.warmup_epochs", 500.0, ["finetune", "warmup_epochs (500.0)", "below epochs"]),
-        ("finetune.frozen_epochs", 499, ["finetune", "frozen_epochs (499)", "warmup_epochs (2.0)", "below epochs"]),
+        ("finetune.frozen_epochs", 499, ["finetune", "frozen_epochs (499)", "warmup_epochs 2.0", "below epochs", "to 500"]),
         ("augmentation.pretrain.crop_scale", [1.0, 0.3], ["crop_scale", "ascending"]),
     ],
 )

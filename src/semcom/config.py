@@ -73,6 +73,11 @@ class Config(Settings):
                     f"figures.{key}: {fraction} is not one of grid.label_fractions {self.grid.label_fractions}; "
                     "add it there, or set the figure to null"
                 )
+        if self.tables.trials and not self.data.validation_fraction:
+            raise ValueError(
+                f"tables.trials: {self.tables.trials} are compared on validation rooms, and data.validation_fraction "
+                "is 0; raise it, or set tables.trials to null"
+            )
         for modality in self.channel.snr_offset_db:
             if modality not in self.modalities:
                 hint = plugins.did_you_mean(modality, self.modalities)

@@ -191,8 +191,9 @@ class FinetuneSettings(ScheduleSettings):
     def _thaws(self) -> Self:
         if self.frozen_epochs != self.epochs <= self.frozen_epochs + self.warmup_epochs:
             raise ValueError(
-                f"frozen_epochs ({self.frozen_epochs}) and warmup_epochs ({self.warmup_epochs}) must together be below "
-                f"epochs ({self.epochs}), or frozen_epochs all of them"
+                f"frozen_epochs ({self.frozen_epochs}) leaves the encoders no epoch after the warm-up "
+                f"(warmup_epochs {self.warmup_epochs}): their sum must be below epochs ({self.epochs}); or set "
+                f"frozen_epochs to {self.epochs} to keep the encoders frozen to the end"
             )
         return self
 
@@ -248,6 +249,11 @@ class TableSettings(Settings):
     smooth_evaluations: int = silent("running mean before a target counts as reached", "evaluations are noisy", gt=0)
     hold_evaluations: int = silent("evaluations for which a reached target must hold", "no lucky peaks", gt=0)
     targets: list[Fraction] = silent("targets as shares of the supervised plateau", "no standard exists", min_length=1)
+    trials: Literal["trials", "finalists", "frozen", "choices", "ablation"] | None = ours(
+        "tables/<this>.csv of a grid of settings tried on validation rooms, best first; ablation: in the grid's order, "
+        "each over the one it is like",
+        default=None,
+    )
 
 
 class LedgerSettings(Settings):

@@ -87,6 +87,8 @@ def read_experiment(folder: Path) -> tuple[Config, pd.DataFrame]:
         InputError: the folder lacks one of them, or a file cannot be read.
     """
     path = folder / "tables/summary.csv"
+    if not (folder / "config.yaml").is_file():
+        raise InputError(f"{folder}: is not the folder of a finished experiment; name one below results/")
     config = load_config(folder / "config.yaml")
     try:
         summary = pd.read_csv(path)

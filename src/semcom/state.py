@@ -155,9 +155,10 @@ def _setting(text: str) -> tuple[str, object]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m semcom.state", description="Shows the state of the whole grid.")
-    parser.add_argument("--configfile", nargs="+", action="extend", default=[], metavar="FILE", type=Path,
-                        help="as given to snakemake; each replaces what it names in those before it")  # fmt: skip
-    parser.add_argument("--config", nargs="+", action="extend", default=[], metavar="KEY=VALUE", type=_setting,
+    parser.add_argument("--configfile", nargs="+", default=[], metavar="FILE", type=Path,
+                        help="as given to snakemake: each replaces what it names in those before it, and a second "
+                        "--configfile the first")  # fmt: skip
+    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", type=_setting,
                         help="as given to snakemake, e.g. experiment=mine")  # fmt: skip
     parser.add_argument("--csv", action="store_true", help="a row a run, with all that is known of it")
     given = parser.parse_args(arguments)
