@@ -154,6 +154,23 @@ def test_a_changed_setting_runs_its_own_stage_again(finished_copy, changes, runs
     assert not rests & jobs.keys()
 
 
+def test_a_table_of_trials_is_made_by_the_configuration_that_names_it(finished_copy):
+    for name in ("finalists", "ablation"):
+        (finished_copy / f"config/{name}-here.yaml").write_text(f"tables: {{trials: {name}}}\n")
+    tables, named = "results/test/tables", (*TEST, "config/finalists-here.yaml")
+    done = run_snakemake(finished_copy, f"{tables}/finalists.csv", *named)
+    assert done.returncode == 0 and planned(done.stdout) == {"trials": 1}, done.stdout
+    trials = pd.read_csv(finished_copy / tables / "finalists.csv").set_index("trial")
+    summary = pd.read_csv(finished_copy / tables / "summary.csv")
+    validation = summary[summary["split"] == "validation"].groupby("method")["accuracy_mean"].mean()
+    assert trials["score"].to_dict() == pytest.approx(validation.to_dict(), abs=1e-5)
+    wrong = run_snakemake(finished_copy, "--dry-run", f"{tables}/frozen.csv", *named)
+    assert wrong.returncode != 0 and "frozen.csv" in wrong.stdout
+    done = run_snakemake(finished_copy, f"{tables}/ablation.csv", *TEST, "config/ablation-here.yaml")
+    assert done.returncode == 0 and planned(done.stdout) == {"ablation": 1}, done.stdout
+    assert pd.read_csv(finished_copy / tables / "ablation.csv")["trial"].tolist() == list(dict.fromkeys(summary["method"]))
+
+
 def test_an_added_method_runs_alone(finished_copy):
     losses = finished_copy / "src/semcom/losses"
     (losses / "mine.py").write_text((losses / "barlow_twins.py").read_text())
