@@ -28,6 +28,7 @@ PARTIAL = {  # and what each stands on
     "gradients": ("nyud2-small",),
     "literal": ("config",),
     "nyud2-32": ("nyud2-small",),
+    "nyud2-32-long": ("nyud2-small", "nyud2-32"),
     "nyud2-48": ("nyud2-small",),
     "trials": ("nyud2-small",),
     "unclipped": ("nyud2-small",),
