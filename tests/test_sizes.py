@@ -47,7 +47,7 @@ def test_the_figure_shows_what_all_experiments_have():
         "(b) Half of the labels, SNR = 10 dB",
     ]
     ticks = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
-    assert ticks == ["16 px\nwidth 4", "32 px\nwidth 8"]
+    assert ticks == ["16 px\nwidth 4\n3 + 3", "32 px\nwidth 8\n3 + 3"]
 
 
 def test_it_writes_table_and_figure_and_names_what_is_missing(tmp_path, capsys):

@@ -57,7 +57,10 @@ def sizes_figure(table: pd.DataFrame) -> Figure:
         raise InputError("the experiments have no label fraction and SNR in common; run one that they all have")
     looks = style.method_styles(list(dict.fromkeys(table["method"])))
     names = table.drop_duplicates("experiment").set_index("experiment")
-    ticks = [f"{row.crop_size} px\nwidth {row.width}" for row in names.itertuples()]
+    ticks = [
+        f"{row.crop_size} px\nwidth {row.width}\n{row.pretrain_epochs} + {row.finetune_epochs}"
+        for row in names.itertuples()
+    ]
     with style.applied():
         figure, panels = curves.panels(len(shown))
         for number, (axes, (fraction, snr)) in enumerate(zip(panels, shown, strict=True)):
@@ -76,7 +79,11 @@ def sizes_figure(table: pd.DataFrame) -> Figure:
         curves.legend_above(figure, [curves.legend_handle(look, look.label) for look in looks.values()])
         seeds = sorted(set(table["seeds"]))
         counted = f"{seeds[0]} seeds" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
-        curves.note_below(figure, f"Mean at the end of training and its 95 % t-interval over {counted}.")
+        curves.note_below(
+            figure,
+            "Below: side of the image, width of the first layer, epochs of stages I + II.\n"
+            f"Mean at the end of training and its 95 % t-interval over {counted}.",
+        )
     return figure
 
 
