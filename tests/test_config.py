@@ -198,7 +198,11 @@ def test_the_literal_reading_is_kept():
         ("pretrain.batch_size", 800, ["pretrain.batch_size", "800", "795", "smaller"]),
         ("finetune.batch_size", 500, ["finetune.batch_size", "500", "398", "smaller"]),
         ("finetune.warmup_epochs", 500.0, ["finetune", "warmup_epochs (500.0)", "below epochs"]),
-        ("finetune.frozen_epochs", 499, ["finetune", "frozen_epochs (499)", "warmup_epochs 2.0", "below epochs", "to 500"]),
+        (
+            "finetune.frozen_epochs",
+            499,
+            ["finetune", "frozen_epochs (499)", "warmup_epochs 2.0", "below epochs", "to 500"],
+        ),
         ("augmentation.pretrain.crop_scale", [1.0, 0.3], ["crop_scale", "ascending"]),
     ],
 )

@@ -188,6 +188,20 @@ def round_steps():
     return pd.concat(frames)
 
 
+def test_the_band_of_a_gradient_norm_is_the_range_of_the_seeds(tmp_path):
+    """On an axis without a 0, where a t-interval of few and far values would go below it."""
+    table = round_steps()
+    table = pd.concat(
+        [table[(table["seed"] == 0) & (table["method"] == "proposed")].assign(seed=seed) for seed in range(5)]
+    )
+    table["gradient_norm"] = 10.0 ** -table["seed"]
+    figure = traces.gradient_figure(table, methods=["proposed"], snr_db=[10.0], label_fractions=[1.0, 0.5])
+    for axes in figure.axes:
+        band = axes.collections[-1].get_paths()[0].vertices[:, 1]
+        assert (band.min(), band.max()) == (1e-4, 1)
+    assert "mean, minimum and maximum over 5 seeds" in texts(figure, tmp_path)
+
+
 def test_gradient_figure_keeps_spikes_and_names_what_diverged_or_lacks(tmp_path):
     arguments = {"methods": ["proposed", "barlow_twins"], "snr_db": [10], "label_fractions": [1.0, 0.5]}
     figure = traces.gradient_figure(round_steps(), **arguments, seeds=[0, 1, 2])

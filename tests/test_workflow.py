@@ -168,7 +168,9 @@ def test_a_table_of_trials_is_made_by_the_configuration_that_names_it(finished_c
     assert wrong.returncode != 0 and "frozen.csv" in wrong.stdout
     done = run_snakemake(finished_copy, f"{tables}/ablation.csv", *TEST, "config/ablation-here.yaml")
     assert done.returncode == 0 and planned(done.stdout) == {"ablation": 1}, done.stdout
-    assert pd.read_csv(finished_copy / tables / "ablation.csv")["trial"].tolist() == list(dict.fromkeys(summary["method"]))
+    assert pd.read_csv(finished_copy / tables / "ablation.csv")["trial"].tolist() == list(
+        dict.fromkeys(summary["method"])
+    )
 
 
 def test_an_added_method_runs_alone(finished_copy):

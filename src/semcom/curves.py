@@ -56,15 +56,18 @@ def by_seed(cell: pd.DataFrame, x: str, y: str, *, diverged: bool) -> pd.DataFra
     return curves if diverged else curves.dropna()
 
 
-def band(groups: Iterable[pd.DataFrame]) -> tuple[Callable | None, str]:
-    """The band that suits the figure's smallest group of seeds, and its name in the legend."""
+def band(groups: Iterable[pd.DataFrame], *, logarithmic: bool = False) -> tuple[Callable | None, str]:
+    """The band that suits the figure's smallest group of seeds, and its name in the legend.
+
+    On a logarithmic axis that is always the range of the seeds: a t-interval would reach below 0.
+    """
     counts = [curves.shape[1] for curves in groups]
     sizes = [count for count in counts if count > 1]
     if not sizes:
         return None, "single seed"
     seeds = f"{min(sizes)} seeds" if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)} seeds"
     seeds += ", without a band where there is one" if 1 in counts else ""
-    if min(sizes) >= INTERVAL_SEEDS:
+    if min(sizes) >= INTERVAL_SEEDS and not logarithmic:
         return lambda values: t_interval(values)[1:], f"mean and 95 % t-interval over {seeds}"
     return lambda values: (values.min(axis=0), values.max(axis=0)), f"mean, minimum and maximum over {seeds}"
 

@@ -44,7 +44,7 @@ def pretraining_figure(steps: pd.DataFrame, *, methods: Sequence[str], seeds: Se
     block = -(-int(steps["step"].max()) // CURVE_POINTS)
     blocks = {(m, y): _blocks(steps[steps["method"] == m], y, block) for m in shown for y in ("loss", "gradient_norm")}
     survivors = {key: curves.by_seed(cell, "step", key[1], diverged=False) for key, cell in blocks.items()}
-    band, band_label = curves.band(survivors.values())
+    band, band_label = curves.band(survivors.values(), logarithmic=True)
     with style.applied():
         width = style.DOUBLE_COLUMN if len(shown) > 1 else style.SINGLE_COLUMN
         figure = Figure(figsize=(width, 3.1), layout="constrained")
@@ -106,7 +106,7 @@ def gradient_figure(
         key: _blocks(cell.rename(columns={"round": "step"}), "gradient_norm", block) for key, cell in cells.items()
     }
     survivors = {key: curves.by_seed(cell, "step", "gradient_norm", diverged=False) for key, cell in blocks.items()}
-    band, band_label = curves.band(survivors.values())
+    band, band_label = curves.band(survivors.values(), logarithmic=True)
     with style.applied():
         width = style.DOUBLE_COLUMN if len(label_fractions) > 1 else style.SINGLE_COLUMN
         figure = Figure(figsize=(width, 2.15 * len(snr_db)), layout="constrained")
