@@ -32,7 +32,7 @@ keep:
 	mkdir -p results/reference/$(EXPERIMENT)
 	cd results/$(EXPERIMENT) && cp -r --parents tables/*.csv config.yaml data/class_counts.csv ../reference/$(EXPERIMENT)/ && \
 		find figures -name '*.png' ! -name contact_sheet.png -exec cp --parents {} ../reference/$(EXPERIMENT)/ \; && \
-		find pretrain finetune -name provenance.json -exec cp --parents {} ../reference/$(EXPERIMENT)/ \;
+		find . -path './*/*/*seed*' -name provenance.json -exec cp --parents {} ../reference/$(EXPERIMENT)/ \;
 
 test: $(READY)
 	python -m pytest
