@@ -48,8 +48,8 @@ def still(**changes):
     return STILL.model_copy(update=changes)
 
 
-def views(images, settings, size, seed=0, modalities=RAW):
-    return random_views(images, modalities, settings, size, [stream(seed, "test")])
+def views(images, settings, size, seed=0, modalities=RAW, **changes):
+    return random_views(images, modalities, settings, size, [stream(seed, "test")], **changes)
 
 
 def coordinates(batch, side):
@@ -395,6 +395,44 @@ def test_depth_gain_scales_metres():
     gain = (metres / (images["depth"] * 0.001))[:, :, 1:, 1:].flatten(1)
     assert float((gain.amax(dim=1) - gain.amin(dim=1)).max()) < 2e-3
     assert is_uniform(gain.mean(dim=1).numpy(), 0.9, 1.1)
+
+
+ENCODINGS = {"metres": lambda d: d, "inverse": lambda d: 1 / d, "log": np.log}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_encoded_depth_is_the_function_of_metres_up_to_normalisation(encoding):
+    """An affine map of f(d), whose slope and zero are those of the normalised depth where d is the mean."""
+    encode, (mean,), (std,) = ENCODINGS[encoding], MEASURED["depth"].mean, MEASURED["depth"].std
+    images = random_images(6, 8)
+    images["depth"] = torch.randint(700, 9999, (6, 1, 8, 8)).to(torch.int16)
+    near = (encode(mean + 1e-4) - encode(mean - 1e-4)) / 2e-4
+    expected = (encode(images["depth"].double().numpy() * 0.001) - encode(mean)) / (abs(near) * std)
+    for got in (
+        views(images, STILL, 8, modalities=MEASURED, depth_encoding=encoding),
+        centre_views(images, MEASURED, 1.0, 8, depth_encoding=encoding),
+    ):
+        np.testing.assert_allclose(got["depth"].double().numpy(), expected, atol=1e-4)
+        assert torch.allclose(got["rgb"], centre_views(images, MEASURED, 1.0, 8)["rgb"], atol=1e-5)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_depth_gain_is_of_metres_whatever_the_encoding(encoding):
+    """The encoded view of depth times a gain, and the same random stream."""
+    encode, (mean,), (std,) = ENCODINGS[encoding], MEASURED["depth"].mean, MEASURED["depth"].std
+    images = {"depth": torch.randint(700, 9999, (50, 1, 8, 8)).to(torch.int16)}
+    plain, encoded = (
+        views(images, still(depth_gain=0.2), 8, modalities=MEASURED, depth_encoding=each)["depth"].double().numpy()
+        for each in ("metres", encoding)
+    )
+    slope = {"metres": 1, "inverse": mean**-2, "log": 1 / mean}[encoding]
+    np.testing.assert_allclose(encoded, (encode(plain * std + mean) - encode(mean)) / (slope * std), atol=1e-3)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_missing_depth_stays_finite(encoding):
+    images = {"depth": torch.zeros(1, 1, 8, 8, dtype=torch.int16)}
+    assert views(images, STILL, 8, modalities=MEASURED, depth_encoding=encoding)["depth"].isfinite().all()
 
 
 def test_colour_settings_leave_depth_alone_and_depth_gain_leaves_colour_alone():

@@ -305,6 +305,10 @@ def test_a_method_like_another_with_a_loss_of_its_own_leaves_the_options_behind(
             "stage I of 'simclr' has another `encoder` than this method",
         ),
         (
+            {"a": {"like": "simclr", "pretrained_by": "simclr", "augmentation": {"depth_encoding": "log"}}},
+            "another `augmentation.depth_encoding` than this method",
+        ),
+        (
             {"a": {"like": "simclr", "pretrained_by": "simclr", "pretrain": {"weight_decay": 0.1}}},
             "stage I of 'simclr' has another `pretrain` than this method",
         ),

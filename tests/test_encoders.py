@@ -52,6 +52,25 @@ def test_the_standard_network_is_torchvisions():
     assert torch.allclose(ours(x), theirs(x), atol=1e-5)  # running statistics, updated alike
 
 
+def test_normalised_features_are_the_plain_ones_standardised():
+    """Over the batch in training, by running statistics in evaluation; nothing to learn is added."""
+    torch.manual_seed(0)
+    plain, normalised = SemanticEncoder(3, 6, width=8), SemanticEncoder(3, 6, width=8, feature_normalization="batch")
+    assert not normalised.load_state_dict(plain.state_dict(), strict=False).unexpected_keys
+    assert count(plain) == count(normalised)
+    x = torch.randn(16, 3, 32, 32)
+    for net in (plain, normalised):
+        net.train()
+    z = plain(x)
+    mean, variance = z.mean(dim=0), z.var(dim=0, unbiased=False)
+    assert torch.allclose(normalised(x), (z - mean) / (variance + 1e-5).sqrt(), atol=1e-4)
+    for net in (plain, normalised):
+        net.eval()
+    running_mean, running_variance = 0.1 * mean, 0.9 + 0.1 * z.var(dim=0)  # after one batch, momentum 0.1
+    expected = (plain(x) - running_mean) / (running_variance + 1e-5).sqrt()
+    assert torch.allclose(normalised(x), expected, atol=1e-4)
+
+
 def test_other_channels_and_features_change_the_first_and_last_layer_only():
     theirs, ours = resnet18(), SemanticEncoder(1, 256)
     differ = {n for n, p in ours.state_dict().items() if p.shape != theirs.state_dict()[n].shape}
@@ -138,13 +157,14 @@ def backbone(tmp_path):
     return net, path
 
 
-def test_all_but_the_last_layer_comes_from_the_file(backbone):
+@pytest.mark.parametrize("normalization", ["none", "batch"])
+def test_all_but_the_last_layer_comes_from_the_file(backbone, normalization):
     net, path = backbone
-    encoder = SemanticEncoder(3, 6, width=8)
+    encoder = SemanticEncoder(3, 6, width=8, feature_normalization=normalization)
     last = encoder.fc.weight.detach().clone()
     load_backbone(encoder, path)
     for name, value in encoder.state_dict().items():
-        if not name.startswith("fc."):
+        if not name.startswith(("fc.", "feature_norm.")):
             assert torch.equal(value, net.state_dict()[name]), name
     assert torch.equal(encoder.fc.weight, last)
 

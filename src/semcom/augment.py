@@ -7,8 +7,9 @@ run's views do not depend on the device.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from semcom.data.scenes import Modality
 from semcom.sections import ViewSettings
 
 LUMA = torch.tensor([0.299, 0.587, 0.114])  # ITU-R BT.601 weights of R, G, B
+NEAREST_M = 0.25  # metres; nearer depth counts as this, so that a missing one (0) has an inverse and a logarithm
 RGB_TO_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
 
 
@@ -29,6 +31,7 @@ def random_views(
     crop_size: int,
     generators: Sequence[torch.Generator],
     dtype: torch.dtype = torch.float32,
+    depth_encoding: str = "metres",
 ) -> dict[str, Tensor]:
     """A random view of each scene in every modality from each of V random streams.
 
@@ -39,10 +42,12 @@ def random_views(
         crop_size: side of the view in pixels.
         generators: V CPU random streams.
         dtype: arithmetic of the resampling. Encoders that run in bfloat16 round their images no less than it does.
+        depth_encoding: what encoders see of depth: "metres", "inverse" (1/m) or "log".
 
     Returns:
         Modality to (V * B, C, crop_size, crop_size) float32, all scenes' views from the first stream before those from
-        the next; normalised to the training scenes' mean 0 and deviation 1.
+        the next; normalised to the training scenes' mean 0 and deviation 1 (encoded depth: to first order about the
+        mean depth).
     """
     batch = len(next(iter(images.values())))
     scenes = {name: stored.to(dtype) for name, stored in images.items()}
@@ -52,7 +57,7 @@ def random_views(
             if position == 0 or not settings.aligned:
                 crop = random_crops(batch, settings, generator).to(stored.device)
                 sampling = sampling_matrices(crop, stored.shape[-1], crop_size)
-            change = _random_change(batch, modalities[name], settings, generator)
+            change = _random_change(batch, modalities[name], settings, generator, depth_encoding)
             blurred, sigma = _random_blur(batch, settings, generator)
             rows, columns = sampling
             if len(blurred):
@@ -70,6 +75,7 @@ def centre_views(
     crop_scale: float,
     crop_size: int,
     dtype: torch.dtype = torch.float32,
+    depth_encoding: str = "metres",
 ) -> dict[str, Tensor]:
     """The view that evaluation takes: a centre crop of `crop_scale` of the area, normalised, nothing random."""
     side = math.sqrt(crop_scale)
@@ -78,7 +84,7 @@ def centre_views(
     for name, stored in images.items():
         matrices = sampling_matrices(crop.to(stored.device), stored.shape[-1], crop_size)  # one for all scenes
         view = _empty_views(stored, 1, crop_size)[0]
-        _normalisation(modalities[name], len(stored)).write(resample(stored.to(dtype), *matrices), view)
+        _normalisation(modalities[name], len(stored), depth_encoding).write(resample(stored.to(dtype), *matrices), view)
         views[name] = view
     return views
 
@@ -172,34 +178,55 @@ class _Change:
         matrix: (B, C, C).
         offset: (B, C).
         grey_bias: (B,), or None for 0.
+        curve: applied to each pixel first, or None for x as it is stored.
     """
 
     matrix: Tensor
     offset: Tensor
     grey_bias: Tensor | None = None
+    curve: Callable[[Tensor], Tensor] | None = None
 
     def write(self, view: Tensor, out: Tensor) -> None:
         """Apply it to every pixel of a view, (B, C, H, W), and put the result into `out`, of the same shape."""
         matrix, offset = self.matrix.to(view.device), self.offset.to(view.device)
+        if self.curve is not None:
+            view = self.curve(view)
         if self.grey_bias is not None:
             bias = self.grey_bias.to(view.device) * (view.mean(dim=(2, 3)) @ LUMA.to(view.device))
             offset = offset + matrix.sum(dim=2) * bias[:, None]
         torch.baddbmm(offset[:, :, None], matrix, view.flatten(2), out=out.flatten(2))
 
 
-def _normalisation(modality: Modality, batch: int) -> _Change:
+def _normalisation(modality: Modality, batch: int, depth_encoding: str) -> _Change:
     """From stored integers to mean 0, deviation 1."""
     mean, std = torch.tensor(modality.mean), torch.tensor(modality.std)
-    matrix = torch.diag(modality.scale / std).expand(batch, -1, -1)
-    return _Change(matrix, (-mean / std).expand(batch, -1))
+    if modality.unit != "m" or depth_encoding == "metres":
+        matrix = torch.diag(modality.scale / std).expand(batch, -1, -1)
+        return _Change(matrix, (-mean / std).expand(batch, -1))
+    encode, slope = {"inverse": (torch.reciprocal, mean**-2), "log": (torch.log, 1 / mean)}[depth_encoding]
+    std = slope * std
+    matrix = torch.diag(1 / std).expand(batch, -1, -1)
+    curve = partial(_encoded_depth, scale=modality.scale, encode=encode)
+    return _Change(matrix, (-encode(mean) / std).expand(batch, -1), curve=curve)
 
 
-def _random_change(batch: int, modality: Modality, settings: ViewSettings, generator: torch.Generator) -> _Change:
+def _encoded_depth(stored: Tensor, scale: float, encode: Callable[[Tensor], Tensor]) -> Tensor:
+    return encode((stored * scale).clamp_(min=NEAREST_M))
+
+
+def _random_change(
+    batch: int, modality: Modality, settings: ViewSettings, generator: torch.Generator, depth_encoding: str
+) -> _Change:
     """Photometric change and normalisation of each scene."""
-    plain = _normalisation(modality, batch)
+    plain = _normalisation(modality, batch, depth_encoding)
     if modality.unit == "m":
         gain = 1 + settings.depth_gain * _symmetric(batch, generator)
-        return _Change(plain.matrix * gain[:, None, None], plain.offset)
+        if depth_encoding == "log":  # log(gain * d) = log d + log gain
+            shift = gain.log()[:, None] * plain.matrix.diagonal(dim1=1, dim2=2)
+            return replace(plain, offset=plain.offset + shift)
+        if depth_encoding == "inverse":
+            gain = 1 / gain
+        return replace(plain, matrix=plain.matrix * gain[:, None, None])
     if len(modality.mean) != 3:
         return plain
     colour, grey_bias = _random_colour(batch, settings, generator)

@@ -131,6 +131,7 @@ class Config(Settings):
             ("encoder", self.encoder_settings(method), self.encoder_settings(source)),
             ("pretrain", self.pretrain_settings(method), self.pretrain_settings(source)),
             ("augmentation.pretrain", *(self.augmentation_settings(m).pretrain for m in (method, source))),
+            ("augmentation.depth_encoding", *(self.augmentation_settings(m).depth_encoding for m in (method, source))),
             ("options", self.loss_options(method), self.loss_options(source)),
             ("projector", self.methods[method].projector, self.methods[source].projector),
         ):

@@ -48,9 +48,19 @@ class SemanticEncoder(ResNet):
         features: K.
         width: channels of the first stage; 64 is the standard network.
         stem: `imagenet` (7x7 stride 2, max-pool) or `small` (3x3 stride 1, no pool).
+        feature_normalization: `none`, or `batch`: every feature has mean 0 and deviation 1 over the batch, in
+            evaluation by running statistics; without scale and shift of its own, which the next layer would learn.
     """
 
-    def __init__(self, channels: int, features: int, *, width: int = 64, stem: str = "imagenet"):
+    def __init__(
+        self,
+        channels: int,
+        features: int,
+        *,
+        width: int = 64,
+        stem: str = "imagenet",
+        feature_normalization: str = "none",
+    ):
         self._width = width
         super().__init__(BasicBlock, [2, 2, 2, 2], num_classes=features)
         kernel, stride, padding = {"imagenet": (7, 2, 3), "small": (3, 1, 1)}[stem]
@@ -60,6 +70,10 @@ class SemanticEncoder(ResNet):
         if stem == "small":
             self.maxpool = nn.Identity()
         self.fc = nn.Linear(8 * width, features)
+        # The identity has no state, so that encoders saved without normalisation stay readable.
+        self.feature_norm = (
+            nn.BatchNorm1d(features, affine=False) if feature_normalization == "batch" else nn.Identity()
+        )
 
     def _make_layer(self, block, planes, blocks, stride=1, dilate=False):
         # torchvision fixes the widths 64 to 512 in its constructor; this is the one place they all pass through.
@@ -69,7 +83,7 @@ class SemanticEncoder(ResNet):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, side, side) normalised images to (B, K) features."""
-        return super().forward(x)
+        return self.feature_norm(super().forward(x))
 
 
 def make_encoders(settings: EncoderSettings, channels: Mapping[str, int], seed: int) -> nn.ModuleDict:
@@ -85,7 +99,13 @@ def make_encoders(settings: EncoderSettings, channels: Mapping[str, int], seed: 
     for modality, count in channels.items():
         with torch.random.fork_rng():
             torch.manual_seed(stream_seed(seed, "initial weights", modality))
-            encoders[modality] = SemanticEncoder(count, settings.features, width=settings.width, stem=settings.stem)
+            encoders[modality] = SemanticEncoder(
+                count,
+                settings.features,
+                width=settings.width,
+                stem=settings.stem,
+                feature_normalization=settings.feature_normalization,
+            )
         if modality in settings.weights:
             load_backbone(encoders[modality], Path(settings.weights[modality]))
     return encoders
@@ -127,7 +147,7 @@ def load_encoders(encoders: nn.ModuleDict, path: Path) -> str:
 
 
 def load_backbone(encoder: SemanticEncoder, path: Path) -> None:
-    """Start an encoder from a local ResNet-18 state dict (torchvision's names), all but the last layer.
+    """Start an encoder from a local ResNet-18 state dict (torchvision's names), all but the last layer and what follows.
 
     A first layer for another number of channels is averaged over them and rescaled, so that a grey image gives the
     same response. The file is read without running any code that it may hold.
@@ -146,11 +166,12 @@ def load_backbone(encoder: SemanticEncoder, path: Path) -> None:
     if first is not None and first.dim() == 4 and 0 < first.shape[1] != own["conv1.weight"].shape[1]:
         channels = own["conv1.weight"].shape[1]
         state["conv1.weight"] = first.mean(dim=1, keepdim=True).repeat(1, channels, 1, 1) * first.shape[1] / channels
+    ours = {name: value for name, value in own.items() if name.startswith(("fc.", "feature_norm."))}
     for name, value in own.items():
-        if not name.startswith("fc.") and (name not in state or state[name].shape != value.shape):
+        if name not in ours and (name not in state or state[name].shape != value.shape):
             found = tuple(state[name].shape) if name in state else "nothing"
             raise InputError(f"{path}: '{name}' should be {tuple(value.shape)}, found {found}; {remedy}")
-    encoder.load_state_dict(state | {name: own[name] for name in ("fc.weight", "fc.bias")}, strict=False)
+    encoder.load_state_dict(state | ours, strict=False)
 
 
 def load_state(path: Path, remedy: str) -> dict:

@@ -153,7 +153,9 @@ def finetune(
         torch.manual_seed(stream_seed(seed, "finetune", "dropout", step))
         batch = batches[position]
         streams = [stream(seed, "finetune", "view", step)]
-        views = random_views(scenes.batch(batch), scenes.modalities, job.views, job.crop_size, streams, dtype)
+        views = random_views(
+            scenes.batch(batch), scenes.modalities, job.views, job.crop_size, streams, dtype, job.depth_encoding
+        )
         with torch.set_grad_enabled(not frozen):
             z = training.encode(system.encoders, views, job.compute)
         noise = {m: stream(seed, "finetune", "channel", m, step, device=device) for m in job.modalities}
@@ -203,7 +205,7 @@ def evaluate(system: System, scenes: Scenes, split: str, job: FinetuneJob, seed:
     system.eval()
     indices = scenes.indices[split]
     labels = scenes.labels[indices]
-    view = job.evaluation_crop_scale, job.crop_size, training.precision(job.compute)
+    view = job.evaluation_crop_scale, job.crop_size, training.precision(job.compute), job.depth_encoding
     chunks = [
         training.encode(system.encoders, centre_views(scenes.batch(part), scenes.modalities, *view), job.compute)
         for part in indices.split(2 * job.schedule.batch_size)  # as many images at once as in stage I

@@ -29,6 +29,7 @@ class PretrainJob(Settings):
     modalities: list[str]
     encoder: EncoderSettings
     crop_size: int
+    depth_encoding: str
     views: ViewSettings
     loss: str
     options: dict[str, Any]
@@ -48,6 +49,7 @@ class FinetuneJob(Settings):
     encoder: EncoderSettings
     crop_size: int
     evaluation_crop_scale: float
+    depth_encoding: str
     views: ViewSettings
     schedule: FinetuneSettings
     channel: ChannelSettings
@@ -72,6 +74,7 @@ def pretrain_job(config: Config, method: str) -> PretrainJob:
         modalities=config.modalities,
         encoder=config.encoder_settings(method),
         crop_size=augmentation.crop_size,
+        depth_encoding=augmentation.depth_encoding,
         views=augmentation.pretrain,
         loss=config.method(method).loss,
         options=options.model_dump(),
@@ -97,6 +100,7 @@ def finetune_job(config: Config, method: str, snr_db: float, label_fraction: flo
         encoder=config.encoder_settings(method),
         crop_size=augmentation.crop_size,
         evaluation_crop_scale=augmentation.evaluation_crop_scale,
+        depth_encoding=augmentation.depth_encoding,
         views=augmentation.finetune,
         schedule=config.finetune_settings(method),
         channel=config.channel,

@@ -78,7 +78,7 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, attempt: Attempt | Non
         training.set_learning_rates(optimizer, factor)
         streams = [stream(seed, "pretrain", "view", which, step) for which in (0, 1)]
         images = scenes.batch(batches[position])
-        views = random_views(images, scenes.modalities, job.views, job.crop_size, streams, dtype)
+        views = random_views(images, scenes.modalities, job.views, job.crop_size, streams, dtype, job.depth_encoding)
         z, z_tilde = network.features(views, job.compute)
         terms = loss.terms(z, z_tilde, options)
         value = sum(terms.values())

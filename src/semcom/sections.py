@@ -76,6 +76,11 @@ class EncoderSettings(Settings):
     weights: dict[str, str] = silent(
         "local ResNet-18 state dict per modality to start from", "none: Algorithm 1 starts from random weights"
     )
+    feature_normalization: Literal["none", "batch"] = silent(
+        "batch: each feature of z is standardised over the batch, and by running statistics in evaluation",
+        "none: z = f(x) is the network's output",
+        default="none",
+    )
 
 
 class ViewSettings(Settings):
@@ -132,6 +137,11 @@ class AugmentationSettings(Settings):
         "the training crops' scale",
         gt=0,
         le=1,
+    )
+    depth_encoding: Literal["metres", "inverse", "log"] = silent(
+        "what encoders see of a modality in metres: itself, its inverse, or its logarithm",
+        "metres, as the data set has it",
+        default="metres",
     )
     pretrain: ViewSettings = ours("views of stage I")
     finetune: ViewSettings = ours("views of stage II")

@@ -86,7 +86,7 @@ def evaluation(subject: Subject, name: str, repeats: int = 15) -> list[dict]:
     system = training.placed(System(job, scenes, 0), job.compute, subject.device)
     split = "test" if "test" in scenes.indices else "validation"
     indices = scenes.indices[split]
-    view = job.evaluation_crop_scale, job.crop_size, training.precision(job.compute)
+    view = job.evaluation_crop_scale, job.crop_size, training.precision(job.compute), job.depth_encoding
     ready = [
         {
             m: training.laid_out(images, job.compute)
