@@ -1,6 +1,5 @@
 """Random views: geometry read back from images that hold their own coordinates, colour from a fitted affine map."""
 
-import importlib
 import math
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
+from semcom import torchvision_import
 from semcom.augment import centre_views, random_views
 from semcom.config import load_config
 from semcom.data.scenes import Modality
@@ -356,8 +356,7 @@ def test_contrast_pulls_towards_the_mean_grey_of_the_brightened_scene():
 
 def test_colour_agrees_with_torchvision_where_nothing_is_clipped():
     """The four factors are read from the fitted map, and given to torchvision's functions in ColorJitter's order."""
-    importlib.import_module("semcom.encoders")  # makes torchvision importable beside any torch
-    functional = pytest.importorskip("torchvision.transforms.functional")
+    functional = torchvision_import.whole().transforms.functional
     before, after, matrix, offset = colour(batch=30, brightness=0.3, contrast=0.3, saturation=0.3)
     for image, view, m, b in zip(before, after, matrix, offset, strict=True):
         gain = m[0].sum()  # brightness x contrast

@@ -1,12 +1,15 @@
 """The encoders against torchvision's ResNet-18, their random starts, and model files good and bad."""
 
+import importlib
 import os
 import pickle
+import sys
 
 import pytest
 import torch
 from torch import nn
 
+from semcom import torchvision_import
 from semcom.encoders import SemanticEncoder, load_backbone, load_encoders, make_encoders, save_encoders
 from semcom.errors import InputError
 from semcom.sections import EncoderSettings
@@ -21,8 +24,7 @@ def settings(features=6, width=8, stem="small", weights=None):
 
 
 def resnet18(**arguments):
-    models = pytest.importorskip("torchvision.models.resnet")  # importable once semcom.encoders is
-    return models.resnet18(**arguments)
+    return torchvision_import.whole().models.resnet18(**arguments)
 
 
 def count(module):
@@ -34,6 +36,19 @@ def same(a, b):
 
 
 # The network
+
+
+def test_the_encoder_is_made_of_the_classes_that_importing_torchvision_gives():
+    assert torchvision_import.whole().models.ResNet in SemanticEncoder.__mro__
+    assert importlib.import_module("torchvision.models.resnet") is torchvision_import.resnet()
+
+
+def test_a_torchvision_that_is_missing_is_named(monkeypatch):
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="torchvision: not installed; install what envs/requirements.txt pins"):
+        torchvision_import.resnet()
 
 
 def test_the_standard_network_is_torchvisions():

@@ -11,7 +11,7 @@ import pytest
 import reference
 import torch
 
-from semcom import plugins
+from semcom import plugins, torchvision_import
 from semcom.config import load_config
 from semcom.correlation import correlation
 from semcom.losses import barlow_twins, decoupled, simclr
@@ -533,8 +533,8 @@ def test_the_baselines_are_the_losses_that_the_paper_names():
 
 @pytest.fixture
 def lightly():
-    """lightly's losses; its package imports torchvision, which `semcom.encoders` makes importable beside any torch."""
-    importlib.import_module("semcom.encoders")
+    """lightly's losses; its package imports torchvision."""
+    torchvision_import.whole()
     return pytest.importorskip("lightly.loss")
 
 

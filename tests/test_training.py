@@ -1,6 +1,9 @@
 """Schedules, batches, random streams and the test for divergence, from what their docstrings promise."""
 
+import io
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -9,6 +12,7 @@ from conftest import ROOT
 from semcom.config import load_config
 from semcom.rng import stream, stream_seed
 from semcom.training import (
+    SGD,
     epoch_batches,
     gradient_norm,
     has_diverged,
@@ -64,12 +68,64 @@ def test_a_warm_up_as_long_as_the_run_does_not_fail():
 
 def test_each_group_keeps_its_own_peak():
     parameters = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
-    optimizer = torch.optim.SGD(
-        [{"params": [p], "lr": lr, "peak_lr": lr} for p, lr in zip(parameters, (0.1, 0.4), strict=True)]
-    )
+    optimizer = SGD([([p], lr) for p, lr in zip(parameters, (0.1, 0.4), strict=True)], 0.9, 0.0)
     for factors in ((0.5, 0.5), (0.0, 0.25)):
         set_learning_rates(optimizer, *factors)
         assert [g["lr"] for g in optimizer.param_groups] == pytest.approx([0.1 * factors[0], 0.4 * factors[1]])
+
+
+# SGD
+
+
+@pytest.mark.parametrize("resumed_at", [None, 2, 5])
+def test_sgd_is_torchs(resumed_at):
+    """Two groups at their own rates, the first without gradients for three steps; also gone on from a saved state."""
+    torch.manual_seed(0)
+    starts = [torch.randn(3, 2, 4, 4).contiguous(memory_format=torch.channels_last), torch.randn(5), torch.randn(4, 2)]
+    ours, theirs = ([torch.nn.Parameter(x.clone()) for x in starts] for _ in range(2))
+    groups = [(ours[:2], 0.1), (ours[2:], 0.4)]
+    optimizer = SGD(groups, momentum=0.9, weight_decay=0.05)
+    reference = torch.optim.SGD(
+        [{"params": theirs[:2], "lr": 0.1}, {"params": theirs[2:], "lr": 0.4}], momentum=0.9, weight_decay=0.05
+    )
+    for step in range(8):
+        if step == resumed_at:
+            buffer = io.BytesIO()
+            torch.save(optimizer.state_dict(), buffer)
+            buffer.seek(0)
+            optimizer = SGD(groups, momentum=0.9, weight_decay=0.05)
+            optimizer.load_state_dict(torch.load(buffer, weights_only=True))
+        factors = (1 / (step + 1), 1.0)
+        set_learning_rates(optimizer, *factors)
+        for group, peak, factor in zip(reference.param_groups, (0.1, 0.4), factors, strict=True):
+            group["lr"] = peak * factor
+        optimizer.zero_grad()
+        reference.zero_grad()
+        for position, (p, q) in enumerate(zip(ours, theirs, strict=True)):
+            if step >= 3 or position == 2:
+                p.grad = torch.randn_like(p)
+                q.grad = p.grad.clone()
+        optimizer.step()
+        reference.step()
+        for p, q in zip(ours, theirs, strict=True):
+            assert torch.allclose(p, q, atol=1e-6)
+
+
+def test_a_job_does_not_load_what_compiling_needs():
+    """`torch.compile`'s machinery takes longer to import than torch; neither stage's steps or evaluations may load it."""
+    code = """
+import sys
+from test_stages import CONFIG, finetune, made_scenes, pretrain, stage_one, stage_two, training
+training.set_up(CONFIG.compute)
+pretrain(stage_one(epochs=1), made_scenes(), 0)
+finetune(stage_two(epochs=1), made_scenes(), 0, None)
+loaded = [name for name in ("torch._dynamo", "torch._inductor", "torchvision") if name in sys.modules]
+sys.exit(" and ".join(loaded) or 0)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT / "tests", capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
 
 
 # Batches

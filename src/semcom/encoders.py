@@ -1,43 +1,23 @@
 """The semantic encoder of one modality, z = f(x; alpha) of eq. (1): torchvision's ResNet-18 with a signed last layer."""
 
 import io
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from semcom import torchvision_import
 from semcom.errors import InputError
 from semcom.files import written_atomically
 from semcom.rng import stream_seed
 from semcom.sections import EncoderSettings
 
 
-def _import_resnet():
-    """Import torchvision's ResNet, also where torchvision was built for another torch variant.
-
-    PyPI's Linux wheels of torchvision are CUDA builds. Beside a CPU build of torch their compiled operators do not
-    load, and torchvision then fails at import on declaring the fakes of `nms` and its kin. The networks need none of
-    them, so declaring the missing names is enough.
-    """
-    for _ in range(8):  # one round for each operator that it misses; 0.28 misses two
-        try:
-            from torchvision.models.resnet import BasicBlock, ResNet
-
-            return BasicBlock, ResNet
-        except RuntimeError as error:
-            missing = re.search(r"operator (torchvision::\w+) does not exist", str(error))
-            if not missing:
-                raise
-            torch.library.define(missing[1], "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    raise ImportError("torchvision does not match this torch; install the pair that envs/requirements.txt pins")
+_resnet = torchvision_import.resnet()
 
 
-BasicBlock, ResNet = _import_resnet()
-
-
-class SemanticEncoder(ResNet):
+class SemanticEncoder(_resnet.ResNet):
     """ResNet-18 from an image of one modality to K signed features.
 
     The last layer is linear, so that features take both signs: averaged ReLU features are all positive, and their
@@ -62,7 +42,7 @@ class SemanticEncoder(ResNet):
         feature_normalization: str = "none",
     ):
         self._width = width
-        super().__init__(BasicBlock, [2, 2, 2, 2], num_classes=features)
+        super().__init__(_resnet.BasicBlock, [2, 2, 2, 2], num_classes=features)
         kernel, stride, padding = {"imagenet": (7, 2, 3), "small": (3, 1, 1)}[stem]
         self.conv1 = nn.Conv2d(channels, width, kernel, stride, padding, bias=False)
         nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")

@@ -95,12 +95,13 @@ def finetune(
     system = System(job, scenes, seed)
     status = load_encoders(system.encoders, pretrained) if pretrained else training.OK
     training.placed(system, job.compute, device)
-    optimizer = training.sgd(
+    optimizer = training.SGD(
         [
             (system.encoders.parameters(), schedule.encoder_learning_rate),
             (system.decoder.parameters(), schedule.decoder_learning_rate),
         ],
-        schedule,
+        schedule.momentum,
+        schedule.weight_decay,
     )
     indices = labelled_scenes(scenes, job.label_fraction, seed)
     per_epoch = training.steps_per_epoch(len(indices), schedule)
@@ -160,7 +161,7 @@ def finetune(
             z = training.encode(system.encoders, views, job.compute)
         noise = {m: stream(seed, "finetune", "channel", m, step, device=device) for m in job.modalities}
         loss = cross_entropy(system.decide(z, noise), scenes.labels[batch])
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         loss.backward()
         gradient_norm = training.gradient_norm(system)
         value, norm = torch.stack([loss.detach(), gradient_norm]).tolist()

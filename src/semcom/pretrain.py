@@ -53,7 +53,7 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, attempt: Attempt | Non
     network = training.placed(_Network(job, scenes, seed), job.compute, device).train()
     loss = plugins.load("semcom.losses", job.loss)
     options = loss.Options(**job.options)
-    optimizer = training.sgd([(network.parameters(), schedule.learning_rate)], schedule)
+    optimizer = training.SGD([(network.parameters(), schedule.learning_rate)], schedule.momentum, schedule.weight_decay)
     indices = scenes.indices["train"]
     per_epoch = training.steps_per_epoch(len(indices), schedule)
     total = training.total_steps(len(indices), schedule)
@@ -82,7 +82,7 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, attempt: Attempt | Non
         z, z_tilde = network.features(views, job.compute)
         terms = loss.terms(z, z_tilde, options)
         value = sum(terms.values())
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         value.backward()
         norms = {m: training.gradient_norm(network.encoders[m]) for m in job.modalities}
         norm = training.total_norm([*norms.values(), training.gradient_norm(network.projectors).to(device)])

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.optim.sgd import sgd
 
 from semcom import devices
 from semcom.errors import InputError
@@ -30,7 +31,8 @@ def set_up(compute: ComputeSettings) -> torch.device:
     keep_freed_memory()
     if compute.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA refuses matrix products
-    torch.use_deterministic_algorithms(compute.deterministic)
+    if compute.deterministic != torch.are_deterministic_algorithms_enabled():
+        torch.use_deterministic_algorithms(compute.deterministic)  # which loads what `torch.compile` needs
     torch.backends.cudnn.benchmark = not compute.deterministic
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = compute.tf32
     return devices.choose(compute)
@@ -128,17 +130,52 @@ def learning_rate_factor(step: int, total_steps: int, warmup_steps: int, decay: 
     return (1 + math.cos(math.pi * progress)) / 2
 
 
-def sgd(groups: list[tuple[Iterable[nn.Parameter], float]], schedule: ScheduleSettings) -> torch.optim.SGD:
-    """SGD over (parameters, peak learning rate) groups; each group remembers its peak as `peak_lr`."""
-    return torch.optim.SGD(
-        [{"params": list(parameters), "lr": peak, "peak_lr": peak} for parameters, peak in groups],
-        momentum=schedule.momentum,
-        weight_decay=schedule.weight_decay,
-        fused=True,
-    )
+class SGD:
+    """Stochastic gradient descent with momentum and L2 penalty, as `torch.optim.SGD`, by torch's functional form of it.
+
+    Making an object of any of torch's optimizer classes loads what `torch.compile` needs, which takes a job longer than
+    torch itself.
+
+    Args:
+        groups: parameters and their peak learning rate.
+
+    Attributes:
+        param_groups: for each group `params`, `peak_lr`, and `lr`, which is used, and is the peak at first.
+    """
+
+    def __init__(self, groups: Iterable[tuple[Iterable[nn.Parameter], float]], momentum: float, weight_decay: float):
+        self.param_groups = [{"params": list(parameters), "lr": peak, "peak_lr": peak} for parameters, peak in groups]
+        self._constants = {"momentum": momentum, "weight_decay": weight_decay}
+        self._momenta: list[list[Tensor | None]] = [[None] * len(group["params"]) for group in self.param_groups]
+
+    def zero_grad(self) -> None:
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move the parameters of each group that has gradients; a group's parameters have them all, or none."""
+        for group, momenta in zip(self.param_groups, self._momenta, strict=True):
+            parameters = group["params"]
+            gradients = [p.grad for p in parameters if p.grad is not None]
+            if gradients:
+                sgd(
+                    parameters, gradients, momenta, fused=True, lr=group["lr"], dampening=0.0, nesterov=False,
+                    maximize=False, **self._constants,
+                )  # fmt: skip
+
+    def state_dict(self) -> dict[str, list]:
+        return {"momenta": self._momenta}
+
+    def load_state_dict(self, state: Mapping[str, list]) -> None:
+        self._momenta = [
+            [saved if saved is None else saved.to(p.device) for p, saved in zip(group["params"], momenta, strict=True)]
+            for group, momenta in zip(self.param_groups, state["momenta"], strict=True)
+        ]
 
 
-def set_learning_rates(optimizer: torch.optim.Optimizer, *factors: float) -> None:
+def set_learning_rates(optimizer: SGD, *factors: float) -> None:
     """Set each group to its factor times its own peak."""
     for group, factor in zip(optimizer.param_groups, factors, strict=True):
         group["lr"] = group["peak_lr"] * factor

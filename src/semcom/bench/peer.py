@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from semcom import training
+from semcom import torchvision_import, training
 from semcom.bench.arithmetic import PLAIN
 from semcom.bench.steps import against_bare
 from semcom.bench.subject import Subject, bare_encoders
@@ -44,6 +44,7 @@ def peer_step(subject: Subject, compute):
     Raises:
         InputError: lightly is not installed.
     """
+    torchvision_import.whole()  # which lightly imports
     try:
         from lightly.loss import BarlowTwinsLoss
         from lightly.transforms import SimCLRTransform

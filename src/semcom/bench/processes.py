@@ -101,7 +101,7 @@ def start(subject: Subject, name: str, repeats: int = 9) -> list[dict]:
     return [
         row(name, "importing torch", took["torch"], "s", **where),
         row(name, "a job's start beyond it, to the first step", more["first step"], "s", target=Target(1.5), **where),
-        row(name, "of that, what any optimizer of torch loads", more["optimizer"], "s", **where),
+        row(name, "what making a torch.optim.SGD would add", more["optimizer"], "s", **where),
     ]
 
 
