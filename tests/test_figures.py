@@ -173,6 +173,21 @@ def test_pretraining_figure_shows_the_explosion(tmp_path):
         traces.pretraining_figure(steps(), methods=["supervised"])
 
 
+@pytest.mark.parametrize("count", [1, 4, 6, 9])
+def test_pretraining_figure_keeps_many_methods_apart(count):
+    """No two panels overlap, titles and labels included; every method has its two, and every column names its steps."""
+    names = [f"proposed-variant-{number}" for number in range(count)]
+    table = pd.concat(steps()[lambda t: t["method"] == "simclr"].assign(method=name) for name in names)
+    figure = traces.pretraining_figure(table, methods=names)
+    assert len(figure.axes) == 2 * count
+    figure.draw_without_rendering()
+    boxes = [axes.get_tightbbox() for axes in figure.axes]
+    for position, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:position])
+    assert sum(axes.get_xlabel() == "Stage I step" for axes in figure.axes) == min(count, traces.COLUMNS)
+    assert len({axes.get_ylim() for axes in figure.axes if axes.get_yscale() == "log"}) == 1  # gradient norms compare
+
+
 def round_steps():
     """Stage II of two methods at one SNR and two label fractions; one seed of Barlow Twins diverges with half of them."""
     frames = []

@@ -14,11 +14,12 @@ from matplotlib.figure import Figure
 from semcom import curves, style
 from semcom.errors import InputError
 
+COLUMNS = 4  # more are too narrow to read
 CURVE_POINTS = 300  # of thousands of steps: more than a column can show
 
 
 def pretraining_figure(steps: pd.DataFrame, *, methods: Sequence[str], seeds: Sequence[int] | None = None) -> Figure:
-    """Loss and gradient norm of stage I against its step, a column a method with its own loss axis.
+    """Loss and gradient norm of stage I against its step, a column a method with its own loss axis, `COLUMNS` abreast.
 
     Losses of different methods are different quantities, so none shares an axis; gradient norms do. Where a run has
     more steps than `CURVE_POINTS`, a point is the mean loss, and the largest gradient norm, of a block of steps.
@@ -46,26 +47,37 @@ def pretraining_figure(steps: pd.DataFrame, *, methods: Sequence[str], seeds: Se
     survivors = {key: curves.by_seed(cell, "step", key[1], diverged=False) for key, cell in blocks.items()}
     band, band_label = curves.band(survivors.values(), logarithmic=True)
     with style.applied():
-        width = style.DOUBLE_COLUMN if len(shown) > 1 else style.SINGLE_COLUMN
-        figure = Figure(figsize=(width, 3.1), layout="constrained")
-        grid = figure.subplots(2, len(shown), sharex=True, squeeze=False)
-        for column, method in enumerate(shown):
-            for axes, name in zip(grid[:, column], ("loss", "gradient_norm"), strict=True):
-                if column and name == "gradient_norm":
-                    axes.sharey(grid[1, 0])
-                    axes.tick_params(labelleft=False, which="both")
+        columns = min(len(shown), COLUMNS)
+        tiers = -(-len(shown) // columns)  # each a row of losses over one of gradient norms
+        width = style.DOUBLE_COLUMN if columns > 1 else style.SINGLE_COLUMN
+        figure = Figure(figsize=(width, 3.1 * tiers), layout="constrained")
+        grid = figure.subplots(2 * tiers, columns, sharex=True, squeeze=False)
+        last = len(shown) - columns * (tiers - 1)
+        for axes in grid[-2:, last:].ravel():
+            axes.remove()
+        for number, method in enumerate(shown):
+            tier, column = divmod(number, columns)
+            loss_axes, norm_axes = grid[2 * tier : 2 * tier + 2, column]
+            if number:
+                norm_axes.sharey(grid[1, 0])
+            for axes, name in ((loss_axes, "loss"), (norm_axes, "gradient_norm")):
                 if not survivors[method, name].empty:
                     curves.draw_mean(axes, survivors[method, name], looks[method], band, 0)
                 diverged = curves.by_seed(blocks[method, name], "step", name, diverged=True)
                 curves.draw_diverged(axes, diverged, looks[method], level=0.03)
-            _scale_loss(grid[0, column], blocks[method, "loss"]["loss"])
-            grid[1, column].set_yscale("log")
+            _scale_loss(loss_axes, blocks[method, "loss"]["loss"])
+            norm_axes.set_yscale("log")
             note = curves.diverged_note([curves.diverged_count(blocks[method, "loss"])])
-            grid[0, column].set_title(f"({chr(97 + column)}) {looks[method].label}{note}")
-            grid[1, column].set_xlabel("Stage I step")
-            grid[1, column].set_xlim(left=0)
-        grid[0, 0].set_ylabel("Loss")
-        grid[1, 0].set_ylabel("Gradient norm")
+            loss_axes.set_title(f"({chr(97 + number)}) {looks[method].label}{note}")
+            if column:
+                norm_axes.tick_params(labelleft=False, which="both")
+            else:
+                loss_axes.set_ylabel("Loss")
+                norm_axes.set_ylabel("Gradient norm")
+            if number + columns >= len(shown):  # nothing below it
+                norm_axes.set_xlabel("Stage I step")
+                norm_axes.tick_params(labelbottom=True)
+                norm_axes.set_xlim(left=0)
         blocked = [f"Each point: mean loss, and largest gradient norm, of {block} steps."] if block > 1 else []
         curves.note_below(figure, " ".join([f"Line and band: {band_label}.", *blocked]), *missing)
     return figure
