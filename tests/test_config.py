@@ -120,6 +120,8 @@ def test_finalists_are_the_two_best_of_each_method_and_run_as_they_were_tried():
 
 def test_more_choices_are_tried_equally_often_and_one_at_a_time_from_the_best_trial():
     config, tried = on_top("choices"), on_top("trials")
+    table = pd.read_csv(ROOT / "results/reference/trials/tables/choices.csv")
+    assert set(table["trial"]) == set(config.grid.methods)
     best = {family(config, method): method for method in config.grid.methods if method in tried.methods}
     for method in best.values():
         assert finetune_job(config, method, 10, 0.5) == finetune_job(tried, method, 10, 0.5)
