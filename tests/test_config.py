@@ -88,6 +88,18 @@ def test_partial_configurations_fit_what_they_stand_on(name):
     assert on_top(name).experiment != load_config(ROOT / f"config/{PARTIAL[name][0]}.yaml").experiment
 
 
+@pytest.mark.parametrize("name", [name for name, base in PARTIAL.items() if base != ("config",)])
+def test_a_file_on_top_of_others_is_refused_without_them(name):
+    """Alone, or before them, it would be another experiment under its name."""
+    path, base = ROOT / f"config/{name}.yaml", PARTIAL[name]
+    assert yaml.safe_load(path.read_text())["stands_on"] == [f"{each}.yaml" for each in base]
+    for paths in ([path], [path, *(ROOT / f"config/{each}.yaml" for each in base)]):
+        says = rf"{name}.yaml: stands on {base[0]}.yaml.*; give --configfile .*{base[-1]}.yaml \S*/{name}.yaml$"
+        with pytest.raises(InputError, match=says):
+            load_config(ROOT / "config/config.yaml", *paths)
+    assert "stands_on" not in on_top(name).model_dump()  # what is kept of it is whole
+
+
 def test_every_method_is_tried_equally_often_and_no_trial_sees_a_test_scene():
     config = on_top("trials")
     tried = Counter(family(config, method) for method in config.grid.methods)

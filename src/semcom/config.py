@@ -4,7 +4,7 @@ The models of `sections.py` are the one source of keys, types and bounds; `confi
 and the README's table of choices from them. Values live in `config/*.yaml` alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -37,6 +37,11 @@ BASELINE = "supervised"  # the method that they, and ratios in the tables, refer
 
 
 class Config(Settings):
+    stands_on: list[str] = ours(
+        "files of the same folder that must come before this one among the configuration files",
+        default=[],
+        exclude=True,
+    )
     experiment: Name = ours("name of the folder under results/")
     modalities: list[Name] = from_paper("one edge device each", "Sec. IV: RGB and depth", min_length=1)
     data: DataSettings
@@ -313,12 +318,30 @@ def load_config(*paths: str | Path, settings: Mapping[str, Any] | None = None) -
         settings: replaces what all files say.
 
     Raises:
-        InputError: as `parse_config`, or a file is missing or not YAML; the message names it.
+        InputError: as `parse_config` and `check_order`, or a file is missing or not YAML; the message names it.
     """
+    check_order(paths)
     raw: dict[str, Any] = {}
     for path in paths:
         raw = merged(raw, _read(path))
     return parse_config(merged(raw, settings or {}), " + ".join(map(str, paths)))
+
+
+def check_order(paths: Sequence[str | Path]) -> None:
+    """Whether every file comes after those that it `stands_on`, whose values it would else take from elsewhere.
+
+    Raises:
+        InputError: one does not; the message names what to give.
+    """
+    before: list[Path] = []
+    for path in map(Path, paths):
+        needed = _read(path).get("stands_on")
+        needed = needed if isinstance(needed, list) else []  # anything else is a fault that the check of keys reports
+        missing = [name for name in needed if (path.parent / str(name)).resolve() not in before]
+        if missing:
+            given = " ".join(str(path.parent / str(name)) for name in needed)
+            raise InputError(f"{path}: stands on {' and '.join(map(str, missing))}; give --configfile {given} {path}")
+        before.append(path.resolve())
 
 
 def _read(path: str | Path) -> dict[str, Any]:

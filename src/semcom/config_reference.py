@@ -39,7 +39,7 @@ def choices(config: Config) -> str:
             rows.append(f"| `{key}` | {shown} | {field.description} | {extra['why']} |")
 
     for key, field in leaves(Config):
-        if "<method>" not in key:
+        if "<method>" not in key and not field.exclude:
             value: Any = config.model_dump()
             for step in key.split("."):
                 value = None if value is None else value[step]  # a section may be null

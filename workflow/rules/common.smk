@@ -12,15 +12,17 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [SOURCE, inherited])))
 from snakemake.exceptions import WorkflowError
 
 from semcom import jobs, paths
-from semcom.config import parse_config
+from semcom.config import check_order, parse_config
 from semcom.errors import InputError
 from semcom.run_state import clear_finished
 from semcom.sources import source_files
 
-FILES = [workflow.configfiles[-1], *workflow.configfiles[:-1]]  # each replaces what those before it say
+# Each replaces what those before it say.
+FILES = [os.path.relpath(file) for file in (workflow.configfiles[-1], *workflow.configfiles[:-1])]
 
 try:
-    CONFIG = parse_config(config, " + ".join(map(os.path.relpath, FILES)))
+    check_order(FILES)
+    CONFIG = parse_config(config, " + ".join(FILES))
     CONFIG.check_files()
 except InputError as error:
     raise WorkflowError(str(error)) from None
