@@ -12,7 +12,7 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 Span = Annotated[list[float], Field(min_length=2, max_length=2)]
 WHY_CLIP = (
     "stage I: features start small and the losses' gradient grows as 1/abs(z), so that unclipped first steps inflate the "
-    "weights a hundredfold and nothing moves them again; stage II: none, but for `supervised`, where it won on validation "
+    "weights tenfold and nothing moves them again; stage II: none, but for `supervised`, where it won on validation "
     "rooms"
 )
 
@@ -70,7 +70,7 @@ class DataSettings(Settings):
 class EncoderSettings(Settings):
     features: int = silent(
         "K: features a device sends per scene",
-        "256 per modality, half of ResNet-18's 512; half of K was better for SimCLR alone on validation rooms",
+        "256 per modality, half of ResNet-18's 512; half of K was better with SimCLR alone on validation rooms (one seed)",
         ge=2,
     )
     width: int = from_paper("channels of ResNet-18's first stage; the standard network has 64", "Sec. IV-A", ge=4)
@@ -82,7 +82,7 @@ class EncoderSettings(Settings):
     )
     feature_normalization: Literal["none", "batch"] = silent(
         "batch: each feature of z is standardised over the batch, and by running statistics in evaluation",
-        "none: z = f(x) is the network's output; batch was worse for each method on validation rooms",
+        "none: z = f(x) is the network's output; batch was worse with each method on validation rooms (one seed)",
         default="none",
     )
 
@@ -90,7 +90,7 @@ class EncoderSettings(Settings):
 class ViewSettings(Settings):
     crop_scale: Span = silent(
         "area of the crop as a share of the scene, drawn uniformly",
-        "stage I: milder than SimCLR's 0.08 to 1, which was worse for each method on validation rooms; stage II: the "
+        "stage I: milder than SimCLR's 0.08 to 1, which was worse with each method on validation rooms (one seed); stage II: the "
         "paper's 224 of 256",
     )
     crop_ratio: Span = silent(
@@ -127,7 +127,7 @@ class ViewSettings(Settings):
     blur_sigma: Span = silent("standard deviation of the blur in pixels of the view", "SimCLR's 0.1 to 2 at 224 px")
     aligned: bool = silent(
         "the same crop and flip for all modalities of a scene",
-        "a scene's pixels stay registered; apart was worse for each method on validation rooms",
+        "a scene's pixels stay registered; apart was worse with each method on validation rooms (one seed; stage I, of supervised stage II)",
     )
 
     @field_validator("crop_scale", "crop_ratio", "blur_sigma")
@@ -148,7 +148,7 @@ class AugmentationSettings(Settings):
     )
     depth_encoding: Literal["metres", "inverse", "log"] = silent(
         "what encoders see of a modality in metres: itself, its inverse, or its logarithm",
-        "metres, as the data set has it; the others were worse for each method on validation rooms",
+        "metres, as the data set has it; the others were worse with each method on validation rooms (one seed)",
         default="metres",
     )
     pretrain: ViewSettings = ours("views of stage I")
@@ -165,7 +165,7 @@ class ScheduleSettings(Settings):
     momentum: float = silent("SGD momentum", "the usual 0.9", ge=0, lt=1)
     weight_decay: float = silent(
         "L2 penalty of SGD, named but not printed",
-        "lightly's 5e-4 for ResNet-18; none at all was worse for each method on validation rooms",
+        "lightly's 5e-4 for ResNet-18; none at all was worse with each method on validation rooms (one seed; stage I, of supervised stage II)",
         ge=0,
     )
     warmup_epochs: float = silent("linear warm-up of the learning rate", "short, against early divergence", ge=0)
@@ -173,7 +173,7 @@ class ScheduleSettings(Settings):
     clip_gradient_norm: float | None = silent("clip the gradient's norm to this", WHY_CLIP, gt=0)
     diverged_gradient_norm: float = silent(
         "a gradient norm beyond this ends the run as diverged",
-        "a thousand times the largest of a run that went on",
+        "about a hundred times the largest of a run that went on",
         gt=0,
     )
 
@@ -193,12 +193,12 @@ class PretrainSettings(ScheduleSettings):
 class FinetuneSettings(ScheduleSettings):
     encoder_learning_rate: float = silent(
         "peak learning rate of the encoders",
-        "a first guess; on validation rooms 0.1 was worse for each pre-trained method",
+        "from an earlier attempt, scored on test scenes; on validation rooms 0.1 was worse for each pre-trained method",
         gt=0,
     )
     decoder_learning_rate: float = silent(
         "peak learning rate of the decoder",
-        "a first guess; on validation rooms 0.1 was worse for each pre-trained method",
+        "from an earlier attempt, scored on test scenes; on validation rooms 0.1 was worse for each pre-trained method",
         gt=0,
     )
     frozen_epochs: int = silent(
@@ -239,7 +239,7 @@ class MethodSettings(Settings):
     loss: str | None = ours("stage I loss: a module of src/semcom/losses; null trains from random weights")
     options: dict[str, Any] = ours("the loss's own settings, checked against its Options", default={})
     projector: list[Positive] = silent(
-        "widths of an MLP between z and the loss, thrown away after stage I", "part of each method's best trial on validation rooms",
+        "widths of an MLP between z and the loss, thrown away after stage I", "part of each method's best trial on validation rooms; of `proposed_literal` the print",
         default=[],
     )  # fmt: skip
     pretrained_by: str | None = ours(
