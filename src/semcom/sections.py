@@ -11,7 +11,8 @@ Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Span = Annotated[list[float], Field(min_length=2, max_length=2)]
 WHY_CLIP = (
-    "stage I: features start small and the losses' gradient grows as 1/abs(z), so that unclipped first steps inflate the "
+    "stage I: features start small and the losses' gradient grows as 1/abs(z), so that unclipped first steps "
+    "inflate the"
     "weights tenfold and nothing moves them again; stage II: none, but for `supervised`, where it won on validation "
     "rooms"
 )
@@ -70,7 +71,8 @@ class DataSettings(Settings):
 class EncoderSettings(Settings):
     features: int = silent(
         "K: features a device sends per scene",
-        "256 per modality, half of ResNet-18's 512; half of K was better with SimCLR alone on validation rooms (one seed)",
+        "256 per modality, half of ResNet-18's 512; half of K was better with SimCLR alone on validation "
+        "rooms (one seed)",
         ge=2,
     )
     width: int = from_paper("channels of ResNet-18's first stage; the standard network has 64", "Sec. IV-A", ge=4)
@@ -90,7 +92,8 @@ class EncoderSettings(Settings):
 class ViewSettings(Settings):
     crop_scale: Span = silent(
         "area of the crop as a share of the scene, drawn uniformly",
-        "stage I: milder than SimCLR's 0.08 to 1, which was worse with each method on validation rooms (one seed); stage II: the "
+        "stage I: milder than SimCLR's 0.08 to 1, which was worse with each method on validation rooms (one "
+        "seed); stage II: the"
         "paper's 224 of 256",
     )
     crop_ratio: Span = silent(
@@ -127,7 +130,8 @@ class ViewSettings(Settings):
     blur_sigma: Span = silent("standard deviation of the blur in pixels of the view", "SimCLR's 0.1 to 2 at 224 px")
     aligned: bool = silent(
         "the same crop and flip for all modalities of a scene",
-        "a scene's pixels stay registered; apart was worse with each method on validation rooms (one seed; stage I, of supervised stage II)",
+        "a scene's pixels stay registered; apart was worse with each method on validation rooms (one seed; "
+        "stage I, of supervised stage II)",
     )
 
     @field_validator("crop_scale", "crop_ratio", "blur_sigma")
@@ -165,7 +169,8 @@ class ScheduleSettings(Settings):
     momentum: float = silent("SGD momentum", "the usual 0.9", ge=0, lt=1)
     weight_decay: float = silent(
         "L2 penalty of SGD, named but not printed",
-        "lightly's 5e-4 for ResNet-18; none at all was worse with each method on validation rooms (one seed; stage I, of supervised stage II)",
+        "lightly's 5e-4 for ResNet-18; none at all was worse with each method on validation rooms (one seed; "
+        "stage I, of supervised stage II)",
         ge=0,
     )
     warmup_epochs: float = silent("linear warm-up of the learning rate", "short, against early divergence", ge=0)
@@ -223,7 +228,8 @@ class FinetuneSettings(ScheduleSettings):
 class DecoderSettings(Settings):
     hidden: list[Positive] = silent(
         "hidden layers of the server's MLP",
-        "one layer: the encoders hold the depth; none or two did no better on validation rooms (one seed) but for two methods, by a point at most",
+        "one layer: the encoders hold the depth; none or two did no better on validation rooms (one seed) but "
+        "for two methods, by a point at most",
     )
     dropout: float = silent("dropout before each layer of the MLP", "none", ge=0, lt=1)
 
@@ -242,7 +248,8 @@ class MethodSettings(Settings):
     loss: str | None = ours("stage I loss: a module of src/semcom/losses; null trains from random weights")
     options: dict[str, Any] = ours("the loss's own settings, checked against its Options", default={})
     projector: list[Positive] = silent(
-        "widths of an MLP between z and the loss, thrown away after stage I", "part of each method's best trial on validation rooms; of `proposed_literal` the print",
+        "widths of an MLP between z and the loss, thrown away after stage I", "part of each method's best "
+        "trial on validation rooms; of `proposed_literal` the print",
         default=[],
     )  # fmt: skip
     pretrained_by: str | None = ours(
