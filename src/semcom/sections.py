@@ -12,9 +12,8 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 Span = Annotated[list[float], Field(min_length=2, max_length=2)]
 WHY_CLIP = (
     "stage I: features start small and the losses' gradient grows as 1/abs(z), so that unclipped first steps "
-    "inflate the"
-    "weights tenfold and nothing moves them again; stage II: none, but for `supervised`, where it won on validation "
-    "rooms"
+    "inflate the weights tenfold and nothing moves them again; stage II: none, but for `supervised`, where it "
+    "won on validation rooms"
 )
 
 
@@ -93,8 +92,7 @@ class ViewSettings(Settings):
     crop_scale: Span = silent(
         "area of the crop as a share of the scene, drawn uniformly",
         "stage I: milder than SimCLR's 0.08 to 1, which was worse with each method on validation rooms (one "
-        "seed); stage II: the"
-        "paper's 224 of 256",
+        "seed); stage II: the paper's 224 of 256",
     )
     crop_ratio: Span = silent(
         "aspect ratio of the crop, drawn log-uniformly", "stage I: SimCLR's 3/4 to 4/3; stage II: square"
