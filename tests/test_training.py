@@ -112,7 +112,7 @@ def test_sgd_is_torchs(resumed_at):
 
 
 def test_a_job_does_not_load_what_compiling_needs():
-    """`torch.compile`'s machinery takes longer to import than torch; neither stage's steps or evaluations may load it."""
+    """`torch.compile`'s machinery takes as long to import as torch; neither stage's steps or evaluations may load it."""
     code = """
 import sys
 from test_stages import CONFIG, finetune, made_scenes, pretrain, stage_one, stage_two, training

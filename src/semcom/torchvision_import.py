@@ -15,8 +15,8 @@ from semcom.errors import InputError
 def resnet() -> ModuleType:
     """torchvision's ResNets, without the packages around them.
 
-    Those load the operators for detection, and with them what `torch.compile` needs, which takes longer than importing
-    torch; and on Linux, where PyPI's torchvision is a CUDA build, they do not load beside a CPU build of torch.
+    Those load the operators for detection, and with them what `torch.compile` needs, which takes about as long as
+    importing torch; and on Linux, where PyPI's torchvision is a CUDA build, they do not load beside a CPU build of torch.
 
     Raises:
         InputError: torchvision is not installed, or its parts are not where they were in the version that is pinned.

@@ -133,8 +133,8 @@ def learning_rate_factor(step: int, total_steps: int, warmup_steps: int, decay: 
 class SGD:
     """Stochastic gradient descent with momentum and L2 penalty, as `torch.optim.SGD`, by torch's functional form of it.
 
-    Making an object of any of torch's optimizer classes loads what `torch.compile` needs, which takes a job longer than
-    torch itself.
+    Making an object of any of torch's optimizer classes loads what `torch.compile` needs, which takes about as long as
+    importing torch itself.
 
     Args:
         groups: parameters and their peak learning rate.
