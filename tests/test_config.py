@@ -143,7 +143,30 @@ def test_more_choices_are_tried_equally_often_and_one_at_a_time_from_the_best_tr
         base = config.method(method).like
         assert changes(config, base, best[family(config, method)]) in ("", "pretrained_by None")
         changed = changes(config, method, base).split(", pretrained_by")[0]  # stage I is then the best trial's own
-        assert changed and "," not in re.sub(r"\[[^]]*\]", "", changed)
+        keys = {entry.split()[0] for entry in re.sub(r"\[[^]]*\]", "[]", changed).split(", ")}
+        if method.endswith("-headed"):  # the loss sees K features then, not a projector's
+            assert keys - {"projector", "options.shared_features"} == {"encoder.hidden"}
+        elif not method.endswith("-scaled"):
+            assert len(keys) == 1 and keys != {""}
+
+
+def test_a_scaled_loss_is_what_its_settings_stand_for():
+    """A loss times s under clipping at C with step size a and decay d: a (min(1, C / |s g|) s g + d w)."""
+    config, scale = on_top("choices"), 0.1
+    for method in (m for m in config.grid.methods if m.endswith("-scaled")):
+        scaled, plain = [
+            config.pretrain_settings(m) if config.method(m).loss else config.finetune_settings(m)
+            for m in (method, config.method(method).like)
+        ]
+        rates = [name for name in type(plain).model_fields if name.endswith("learning_rate")]
+        for rate in rates:
+            assert getattr(scaled, rate) == pytest.approx(scale * getattr(plain, rate))
+        changed = {
+            "clip_gradient_norm": plain.clip_gradient_norm / scale,
+            "weight_decay": plain.weight_decay / scale,
+        }
+        rest = plain.model_copy(update=changed | {rate: getattr(scaled, rate) for rate in rates})
+        assert scaled.model_dump() == pytest.approx(rest.model_dump())
 
 
 def test_an_ablation_goes_from_the_letter_in_single_steps_and_runs_as_it_was_tried():

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from semcom import torchvision_import
-from semcom.encoders import SemanticEncoder, load_backbone, load_encoders, make_encoders, save_encoders
+from semcom.encoders import SemanticEncoder, load_backbone, load_encoders, make_encoders, make_head, save_encoders
 from semcom.errors import InputError
 from semcom.sections import EncoderSettings
 
@@ -19,8 +19,8 @@ torch.set_num_threads(1)
 CHANNELS = {"rgb": 3, "depth": 1}
 
 
-def settings(features=6, width=8, stem="small", weights=None):
-    return EncoderSettings(features=features, width=width, stem=stem, weights=weights or {})
+def settings(features=6, width=8, stem="small", weights=None, hidden=()):
+    return EncoderSettings(features=features, width=width, stem=stem, weights=weights or {}, hidden=list(hidden))
 
 
 def resnet18(**arguments):
@@ -84,6 +84,28 @@ def test_normalised_features_are_the_plain_ones_standardised():
     running_mean, running_variance = 0.1 * mean, 0.9 + 0.1 * z.var(dim=0)  # after one batch, momentum 0.1
     expected = (plain(x) - running_mean) / (running_variance + 1e-5).sqrt()
     assert torch.allclose(normalised(x), expected, atol=1e-4)
+
+
+def test_a_head_is_an_mlp_and_nothing_is_the_identity():
+    x = torch.randn(8, 16)
+    assert torch.equal(make_head(16, [])(x), x)
+    assert make_head(16, [32, 24])(x).shape == (8, 24)
+
+
+def test_hidden_layers_lie_between_the_pooled_features_and_z():
+    """Standardised over the batch (scale 1 and shift 0 at the start), ReLU, then linear: computed by hand."""
+    torch.manual_seed(0)
+    encoder = SemanticEncoder(3, 6, width=8, hidden=[10]).train()
+    pooled = []
+    encoder.avgpool.register_forward_hook(lambda module, inputs, output: pooled.append(output.flatten(1)))
+    z = encoder(torch.randn(16, 3, 32, 32))
+    first, last = encoder.fc[0], encoder.fc[-1]
+    a = pooled[0] @ first.weight.T + first.bias
+    a = ((a - a.mean(dim=0)) / (a.var(dim=0, unbiased=False) + 1e-5).sqrt()).clamp(min=0)
+    assert torch.allclose(z, a @ last.weight.T + last.bias, atol=1e-5)
+    plain, hidden = SemanticEncoder(3, 6, width=8), SemanticEncoder(3, 6, width=8, hidden=[10])
+    added = (64 * 10 + 10) + 2 * 10 + (10 * 6 + 6) - (64 * 6 + 6)
+    assert count(hidden) - count(plain) == added
 
 
 def test_other_channels_and_features_change_the_first_and_last_layer_only():
@@ -172,16 +194,16 @@ def backbone(tmp_path):
     return net, path
 
 
-@pytest.mark.parametrize("normalization", ["none", "batch"])
-def test_all_but_the_last_layer_comes_from_the_file(backbone, normalization):
+@pytest.mark.parametrize("last_layers", [{}, {"feature_normalization": "batch"}, {"hidden": [10]}])
+def test_all_but_the_last_layers_comes_from_the_file(backbone, last_layers):
     net, path = backbone
-    encoder = SemanticEncoder(3, 6, width=8, feature_normalization=normalization)
-    last = encoder.fc.weight.detach().clone()
+    encoder = SemanticEncoder(3, 6, width=8, **last_layers)
+    last = {name: value.clone() for name, value in encoder.fc.state_dict().items()}
     load_backbone(encoder, path)
     for name, value in encoder.state_dict().items():
         if not name.startswith(("fc.", "feature_norm.")):
             assert torch.equal(value, net.state_dict()[name]), name
-    assert torch.equal(encoder.fc.weight, last)
+    assert same(encoder.fc.state_dict(), last)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4])
@@ -323,7 +345,7 @@ def test_a_failed_write_keeps_the_file_that_was_there(tmp_path, monkeypatch):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("change", [{"features": 7}, {"width": 16}, {"stem": "imagenet"}])
+@pytest.mark.parametrize("change", [{"features": 7}, {"width": 16}, {"stem": "imagenet"}, {"hidden": [10]}])
 def test_encoders_of_another_configuration_are_refused(change, tmp_path):
     path = tmp_path / "model.pt"
     save_encoders(trained(), path, "ok")

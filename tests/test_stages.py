@@ -18,7 +18,7 @@ from semcom.encoders import load_encoders, make_encoders, save_encoders
 from semcom.finetune import System, evaluate, finetune, labelled_scenes
 from semcom.jobs import FinetuneJob, PretrainJob, finetune_job, pretrain_job
 from semcom.overhead import exchange
-from semcom.pretrain import make_projector, pretrain, pretraining_overhead
+from semcom.pretrain import pretrain, pretraining_overhead
 from semcom.records import collect_round_steps, write_csv
 from semcom.rng import stream
 from semcom.traces import gradient_figure
@@ -325,12 +325,6 @@ def test_pretraining_costs_traffic_only_where_modalities_meet():
     assert table.loc["proposed", "uplink_channel_uses"] == 77 * 2 * k  # scenes, devices, features
     assert table.loc["proposed", "downlink_bits"] == 77 * 2 * k * 32
     assert (table.loc[["simclr", "barlow_twins"], "uplink_channel_uses"] == 0).all()
-
-
-def test_a_projector_is_an_mlp_and_nothing_is_the_identity():
-    x = torch.randn(8, 16)
-    assert torch.equal(make_projector(16, [])(x), x)
-    assert make_projector(16, [32, 24])(x).shape == (8, 24)
 
 
 def test_a_gpu_that_is_not_there_is_named():

@@ -1,7 +1,8 @@
 """The semantic encoder of one modality, z = f(x; alpha) of eq. (1): torchvision's ResNet-18 with a signed last layer."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -28,6 +29,7 @@ class SemanticEncoder(_resnet.ResNet):
         features: K.
         width: channels of the first stage; 64 is the standard network.
         stem: `imagenet` (7x7 stride 2, max-pool) or `small` (3x3 stride 1, no pool).
+        hidden: widths of layers between the pooled features and the K, see `make_head`; none in ResNet-18.
         feature_normalization: `none`, or `batch`: every feature has mean 0 and deviation 1 over the batch, in
             evaluation by running statistics; without scale and shift of its own, which the next layer would learn.
     """
@@ -39,6 +41,7 @@ class SemanticEncoder(_resnet.ResNet):
         *,
         width: int = 64,
         stem: str = "imagenet",
+        hidden: Sequence[int] = (),
         feature_normalization: str = "none",
     ):
         self._width = width
@@ -49,7 +52,7 @@ class SemanticEncoder(_resnet.ResNet):
         self.bn1 = nn.BatchNorm2d(width)
         if stem == "small":
             self.maxpool = nn.Identity()
-        self.fc = nn.Linear(8 * width, features)
+        self.fc = make_head(8 * width, [*hidden, features]) if hidden else nn.Linear(8 * width, features)
         # The identity has no state, so that encoders saved without normalisation stay readable.
         self.feature_norm = (
             nn.BatchNorm1d(features, affine=False) if feature_normalization == "batch" else nn.Identity()
@@ -64,6 +67,19 @@ class SemanticEncoder(_resnet.ResNet):
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, side, side) normalised images to (B, K) features."""
         return self.feature_norm(super().forward(x))
+
+
+def make_head(inputs: int, widths: Sequence[int]) -> nn.Sequential:
+    """An MLP (linear, batch norm, ReLU, ..., linear) from (B, inputs) to (B, widths[-1]); the identity if there are none.
+
+    As a projector of stage I or as an encoder's last layers.
+    """
+    layers: list[nn.Module] = []
+    for i, (fan_in, fan_out) in enumerate(pairwise([inputs, *widths])):
+        if i:
+            layers += [nn.BatchNorm1d(fan_in), nn.ReLU()]
+        layers.append(nn.Linear(fan_in, fan_out))
+    return nn.Sequential(*layers)
 
 
 def make_encoders(settings: EncoderSettings, channels: Mapping[str, int], seed: int) -> nn.ModuleDict:
@@ -84,6 +100,7 @@ def make_encoders(settings: EncoderSettings, channels: Mapping[str, int], seed: 
                 settings.features,
                 width=settings.width,
                 stem=settings.stem,
+                hidden=settings.hidden,
                 feature_normalization=settings.feature_normalization,
             )
         if modality in settings.weights:

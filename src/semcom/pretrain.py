@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import pairwise
 
 import pandas as pd
 import torch
@@ -18,7 +17,7 @@ from semcom import plugins, training
 from semcom.attempt import Attempt
 from semcom.augment import random_views
 from semcom.data.scenes import Scenes
-from semcom.encoders import make_encoders
+from semcom.encoders import make_encoders, make_head
 from semcom.jobs import PretrainJob
 from semcom.overhead import exchange
 from semcom.progress import Progress
@@ -162,9 +161,7 @@ class _Network(nn.Module):
         self.encoders = make_encoders(job.encoder, channels, seed)
         with torch.random.fork_rng():
             torch.manual_seed(stream_seed(seed, "initial weights", "projectors"))
-            self.projectors = nn.ModuleDict(
-                {m: make_projector(job.encoder.features, job.projector) for m in job.modalities}
-            )
+            self.projectors = nn.ModuleDict({m: make_head(job.encoder.features, job.projector) for m in job.modalities})
 
     def features(self, views: dict[str, Tensor], compute: ComputeSettings) -> tuple[list[Tensor], list[Tensor]]:
         """Two views of all modalities, (2 B, C, side, side), to what the loss sees: M tensors (B, K) for each view.
@@ -174,13 +171,3 @@ class _Network(nn.Module):
         z = training.encode(self.encoders, views, compute)
         first, second = zip(*(self.projectors[m](both).chunk(2) for m, both in z.items()), strict=True)
         return list(first), list(second)
-
-
-def make_projector(features: int, widths: list[int]) -> nn.Sequential:
-    """An MLP (linear, batch norm, ReLU, ..., linear) from K features to `widths[-1]`; the identity if there are none."""
-    layers: list[nn.Module] = []
-    for i, (fan_in, fan_out) in enumerate(pairwise([features, *widths])):
-        if i:
-            layers += [nn.BatchNorm1d(fan_in), nn.ReLU()]
-        layers.append(nn.Linear(fan_in, fan_out))
-    return nn.Sequential(*layers)

@@ -78,6 +78,12 @@ class EncoderSettings(Settings):
     stem: Literal["imagenet", "small"] = from_paper(
         "imagenet: 7x7 stride 2 and max-pool; small: 3x3 stride 1, for images of 32 px", "Sec. IV-A"
     )
+    hidden: list[Positive] = silent(
+        "widths of layers (each with batch norm and ReLU) between ResNet-18's pooled features and the K; as a projector, "
+        "but z, what is transmitted, is what lies behind them",
+        "none: ResNet-18 ends in one linear layer",
+        default_factory=list,
+    )
     weights: dict[str, str] = silent(
         "local ResNet-18 state dict per modality to start from", "none: Algorithm 1 starts from random weights"
     )
