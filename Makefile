@@ -42,8 +42,8 @@ test-slurm: $(READY)
 
 bench: $(READY)
 	python -m pip install --quiet --editable '.[bench]'
-	python -m semcom.bench steps evaluation views profile arithmetic threads peer start ingest memory scale \
-		--configfile $(BENCH)
+	python -m semcom.bench steps parts evaluation views profile arithmetic threads peer start ingest \
+		memory scale --configfile $(BENCH)
 	python -m semcom.bench demo accuracy --configfile config/demo.yaml
 
 $(READY): envs/requirements.txt pyproject.toml

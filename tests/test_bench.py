@@ -3,15 +3,19 @@
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from semcom.bench import page, processes, scale
 from semcom.bench.__main__ import BENCHMARKS
+from semcom.bench.parts import clocked
 from semcom.bench.scale import Repeated
 from semcom.bench.steps import WARM_UP, TakingTurns
 from semcom.bench.subject import Subject
@@ -103,7 +107,7 @@ def bench(folder: Path, *names: str) -> subprocess.CompletedProcess:
 
 @pytest.mark.slow
 def test_benchmarks_run_and_leave_rows_with_the_command_that_makes_them(finished_copy):
-    names = ("steps", "evaluation", "profile")
+    names = ("steps", "parts", "evaluation", "profile")
     done = bench(finished_copy, *names)
     assert done.returncode == 0, done.stdout
     for name in names:
@@ -112,6 +116,22 @@ def test_benchmarks_run_and_leave_rows_with_the_command_that_makes_them(finished
         assert set(table["command"]) == {f"python -m semcom.bench {name} --configfile config/test.yaml"}
     steps = pd.read_csv(finished_copy / "results/benchmarks/steps.csv")
     assert (steps["ratio"] > 1).all()  # a step does what the bare one does, and more
+    parts = pd.read_csv(finished_copy / "results/benchmarks/parts.csv").set_index("case")["value"]
+    for stage in ("stage I", "stage II"):
+        of_stage = parts[parts.index.str.startswith(f"{stage}: ")]
+        whole = of_stage.pop(f"{stage}: whole step")
+        assert of_stage.sum() == pytest.approx(whole, rel=0.15)  # medians of parts of 60 steps
+        assert of_stage[f"{stage}: all networks, backward"] > 0.3 * whole
+
+
+def test_a_clocked_function_is_timed_and_given_back():
+    owner = SimpleNamespace(sleep=time.sleep)
+    with clocked(owner, "sleep", torch.device("cpu")) as clock:
+        owner.sleep(0.05)
+        owner.sleep(0.05)
+        assert 0.1 <= clock.read() < 1
+        assert clock.read() == 0
+    assert owner.sleep is time.sleep
 
 
 @pytest.mark.slow
@@ -135,7 +155,7 @@ def test_an_unknown_benchmark_is_named_with_those_that_there_are(tmp_path):
 def test_every_benchmark_is_in_the_makefile():
     makefile = (Path(__file__).parents[1] / "Makefile").read_text()
     recipe = makefile.partition("\nbench:")[2].partition("\n\n")[0]
-    assert all(f" {name} " in recipe.replace("\\\n", " ") for name in BENCHMARKS)
+    assert set(BENCHMARKS) <= set(recipe.split())
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from semcom.bench import arithmetic, page, peer, processes, scale, steps
+from semcom.bench import arithmetic, page, parts, peer, processes, scale, steps
 from semcom.bench.subject import Subject
 from semcom.errors import InputError
 from semcom.progress import log_to, logger
@@ -13,6 +13,7 @@ BENCHMARKS: dict[str, Callable[[Subject, str], list[dict]]] = {
     "steps": steps.stage_steps,
     "evaluation": steps.evaluation,
     "views": steps.batched_views,
+    "parts": parts.parts,
     "profile": steps.profile,
     "arithmetic": arithmetic.choices,
     "threads": arithmetic.threads,
