@@ -158,6 +158,7 @@ def contact_sheet(scenes_h5: str | Path, *, per_class: int = 4, seed: int = 0, s
     left = np.arange(per_class) * (2 + 2 * SHEET_GAP)
     top = np.arange(len(names)) * (1 + SHEET_GAP)
     right, bottom = left[-1] + 2, top[-1] + 1
+    plain = {"interpolation": "none"}  # a PDF or SVG then holds the stored pixels, not ten times as many
     with style.applied():
         height = (style.DOUBLE_COLUMN - 1.5) * bottom / right + 0.3  # class names and colour bar take 1.5 inches
         figure = Figure(figsize=(style.DOUBLE_COLUMN, height), layout="constrained")
@@ -165,8 +166,8 @@ def contact_sheet(scenes_h5: str | Path, *, per_class: int = 4, seed: int = 0, s
         for y, name in zip(top, names, strict=True):
             for x, scene in zip(left, chosen[name], strict=False):
                 rgb, depth = images[scene]
-                axes.imshow(np.moveaxis(rgb, 0, -1), extent=(x, x + 1, y + 1, y))
-                axes.imshow(depth[0], extent=(x + 1, x + 2, y + 1, y), cmap=DEPTH_COLORS, norm=norm)
+                axes.imshow(np.moveaxis(rgb, 0, -1), extent=(x, x + 1, y + 1, y), **plain)
+                axes.imshow(depth[0], extent=(x + 1, x + 2, y + 1, y), cmap=DEPTH_COLORS, norm=norm, **plain)
         axes.set(xlim=(0, right), ylim=(bottom, 0), aspect="equal")
         axes.set_yticks(top + 0.5, [name.replace("_", " ") for name in names])
         axes.set_xticks((left[:, None] + [0.5, 1.5]).ravel(), ["RGB", "Depth"] * per_class)
