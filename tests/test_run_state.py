@@ -125,6 +125,14 @@ def test_what_earlier_attempts_took_is_added_up(tmp_path, monkeypatch):
     assert 0.3 <= account["wall_time_s"] and account["attempts"] == 2 and account["peak_memory_mb"] > 10
 
 
+def test_peak_memory_is_the_process_s_own_and_not_that_of_who_started_it():
+    code = "from semcom.spent import peak_memory_mb as peak; start = peak(); x = b'x' * 10**8; print(start, peak() - start)"
+    ballast = b"x" * 300_000_000
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
+    start, grown = map(float, done.stdout.split())
+    assert len(ballast) / 1e6 > 3 * start and 90 < grown < 110
+
+
 # The lock
 
 
