@@ -158,7 +158,7 @@ def contact_sheet(scenes_h5: str | Path, *, per_class: int = 4, seed: int = 0, s
     left = np.arange(per_class) * (2 + 2 * SHEET_GAP)
     top = np.arange(len(names)) * (1 + SHEET_GAP)
     right, bottom = left[-1] + 2, top[-1] + 1
-    plain = {"interpolation": "none"}  # a PDF or SVG then holds the stored pixels, not ten times as many
+    plain = {"interpolation": "none"}  # a PDF or SVG then holds the stored pixels, not resampled ones
     with style.applied():
         height = (style.DOUBLE_COLUMN - 1.5) * bottom / right + 0.3  # class names and colour bar take 1.5 inches
         figure = Figure(figsize=(style.DOUBLE_COLUMN, height), layout="constrained")
