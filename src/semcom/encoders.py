@@ -52,6 +52,7 @@ class SemanticEncoder(_resnet.ResNet):
         self.bn1 = nn.BatchNorm2d(width)
         if stem == "small":
             self.maxpool = nn.Identity()
+        # A single layer keeps torchvision's names, `fc.weight` and `fc.bias`.
         self.fc = make_head(8 * width, [*hidden, features]) if hidden else nn.Linear(8 * width, features)
         # The identity has no state, so that encoders saved without normalisation stay readable.
         self.feature_norm = (

@@ -38,10 +38,17 @@ class Spent:
 def peak_memory_mb() -> float:
     """Largest resident set of this process so far."""
     # What `getrusage` tells begins with the largest of the process that started this one.
-    with contextlib.suppress(OSError, StopIteration), open("/proc/self/status") as status:
-        return round(int(next(line for line in status if line.startswith("VmHWM")).split()[1]) / 1e3, 1)
+    if (peak := proc_status_mb("VmHWM")) is not None:
+        return round(peak, 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)  # macOS counts bytes, Linux kilobytes
+
+
+def proc_status_mb(field: str) -> float | None:
+    """A memory field of /proc/self/status, None where there is none such."""
+    with contextlib.suppress(OSError), open("/proc/self/status") as status:
+        return next((int(line.split()[1]) / 1e3 for line in status if line.startswith(f"{field}:")), None)
+    return None
 
 
 def peak_device_memory_mb() -> float | None:

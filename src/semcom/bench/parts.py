@@ -28,13 +28,15 @@ def parts(subject: Subject, name: str, steps: int = STEPS) -> list[dict]:
         "clipping": (training, "clip_gradient"),
         "optimizer": (training.SGD, "step"),
     }
-    stages = {
-        "pretrain": ("stage I", 2, {"views": (pretrain, "random_views"), "loss, forward": (loss, "terms")}),
-        "finetune": ("stage II", 1, {"views": (finetune, "random_views")}),
+    first = {
+        "views": (pretrain, "random_views"),
+        "loss, forward": (loss, "terms"),
+        "weight norms": (training, "weight_norm"),
     }
+    second = {"views": (finetune, "random_views")}
     rows = []
-    for stage, (label, views, own) in stages.items():
-        functions = own | shared | ({"weight norms": (training, "weight_norm")} if stage == "pretrain" else {})
+    for stage, label, views, own in (("pretrain", "stage I", 2, first), ("finetune", "stage II", 1, second)):
+        functions = own | shared
         with contextlib.ExitStack() as stack:
             clocks = {
                 part: stack.enter_context(clocked(*function, subject.device)) for part, function in functions.items()
@@ -51,7 +53,7 @@ def parts(subject: Subject, name: str, steps: int = STEPS) -> list[dict]:
 
             turns = against_bare(subject, stage, other, steps)
         spent = {part: seconds[WARM_UP:] for part, seconds in spent.items()}
-        spent["all else"] = [own - sum(each) for own, *each in zip(turns.own, *spent.values(), strict=True)]
+        spent["all else"] = [whole - sum(each) for whole, *each in zip(turns.own, *spent.values(), strict=True)]
         rows += [
             row(
                 name, f"{label}: {part}", [1e3 * second for second in seconds], "ms", against="a bare step",

@@ -75,13 +75,11 @@ from semcom import training
 from semcom.data.scenes import load_scenes, scene_table
 from semcom.jobs import PretrainJob
 from semcom.pretrain import pretrain
-from semcom.spent import peak_memory_mb
+from semcom.spent import peak_memory_mb, proc_status_mb
 
 def own_memory_mb():
     "Resident memory less the pages of mapped files, which the kernel takes back when it needs them."
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    return next((int(line.split()[1]) / 1e3 for line in lines if line.startswith("RssAnon")), peak_memory_mb())
+    return proc_status_mb("RssAnon") or peak_memory_mb()
 
 job = PretrainJob.model_validate_json(sys.argv[1])
 device = training.set_up(job.compute)
