@@ -42,9 +42,9 @@ test-slurm: $(READY)
 
 bench: $(READY)
 	python -m pip install --quiet --editable '.[bench]'
-	python -m semcom.bench steps parts evaluation views profile arithmetic threads peer start ingest \
+	python -m benchmarks steps parts evaluation views profile arithmetic threads peer start ingest \
 		memory scale --configfile $(BENCH)
-	python -m semcom.bench demo accuracy --configfile config/demo.yaml
+	python -m benchmarks demo accuracy --configfile config/demo.yaml
 
 $(READY): envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \

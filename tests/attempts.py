@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from semcom.attempt import Attempt
-from semcom.interruption import ASKED_TO_STOP
+from semcom.runs.attempt import Attempt
+from semcom.runs.signals import ASKED_TO_STOP
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pytest
 import torch
 from scipy import stats
 
-from semcom import torchvision_import
-from semcom.augment import centre_views, random_views
-from semcom.config import load_config
+from semcom.config.experiment import load_config
 from semcom.data.scenes import Modality
+from semcom.models import torchvision_import
 from semcom.rng import stream
+from semcom.views.views import centre_views, random_views
 
 torch.set_num_threads(1)
 

@@ -13,14 +13,14 @@ import pandas as pd
 import pytest
 import torch
 
-from semcom.bench import page, processes, scale
-from semcom.bench.__main__ import BENCHMARKS
-from semcom.bench.parts import clocked
-from semcom.bench.scale import Repeated
-from semcom.bench.steps import WARM_UP, TakingTurns
-from semcom.bench.subject import Subject
-from semcom.bench.timing import COLUMNS, Target, by_turns, row
-from semcom.calibration import EnoughSteps
+from benchmarks import page, processes, scale
+from benchmarks.__main__ import BENCHMARKS
+from benchmarks.parts import clocked
+from benchmarks.scale import Repeated
+from benchmarks.steps import WARM_UP, TakingTurns
+from benchmarks.subject import Subject
+from benchmarks.timing import COLUMNS, Target, by_turns, row
+from semcom.planning.calibration import EnoughSteps
 
 
 def test_a_ratio_is_taken_turn_by_turn():
@@ -60,7 +60,7 @@ def test_the_other_side_has_its_turn_after_every_step_and_its_time_is_not_the_st
 
 
 def made_rows() -> list[dict]:
-    where = {"size": "64 x 64", "device": "a CPU", "threads": 1, "command": "python -m semcom.bench steps"}
+    where = {"size": "64 x 64", "device": "a CPU", "threads": 1, "command": "python -m benchmarks steps"}
     return [
         row("steps", "met", [1.0, 1.1, 1.2], "ms", against="bare", reference=[1.0] * 3, target=Target(1.2), **where),
         row("steps", "missed", [3.0], "x", target=Target(4, at_least=True), **where),
@@ -71,7 +71,7 @@ def made_rows() -> list[dict]:
 def test_the_page_has_a_row_for_every_measurement_under_its_command(tmp_path):
     page.write_rows("steps", made_rows(), tmp_path)
     text = (tmp_path / "README.md").read_text()
-    assert "    python -m semcom.bench steps\n" in text and "On a CPU." in text
+    assert "    python -m benchmarks steps\n" in text and "On a CPU." in text
     assert "| met | 64 x 64 | 1.1 (1.05 to 1.15) ms | bare | 1 ms | 1.1 (1.05 to 1.15) | <= 1.2 | yes |" in text
     assert "| missed | 64 x 64 | 3 x |  |  |  | >= 4 | no |" in text
     assert list(pd.read_csv(tmp_path / "steps.csv")) == COLUMNS
@@ -99,7 +99,7 @@ def test_repeated_scenes_are_a_source_of_any_length_in_which_no_two_are_alike(fi
 
 def bench(folder: Path, *names: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", "semcom.bench", *names, "--configfile", "config/test.yaml"],
+        [sys.executable, "-m", "benchmarks", *names, "--configfile", "config/test.yaml"],
         cwd=folder, env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(folder / "src")}, check=False, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
@@ -113,7 +113,7 @@ def test_benchmarks_run_and_leave_rows_with_the_command_that_makes_them(finished
     for name in names:
         table = pd.read_csv(finished_copy / f"results/benchmarks/{name}.csv")
         assert len(table) and (table["value"] > 0).all()
-        assert set(table["command"]) == {f"python -m semcom.bench {name} --configfile config/test.yaml"}
+        assert set(table["command"]) == {f"python -m benchmarks {name} --configfile config/test.yaml"}
     steps = pd.read_csv(finished_copy / "results/benchmarks/steps.csv")
     assert (steps["ratio"] > 1).all()  # a step does what the bare one does, and more
     parts = pd.read_csv(finished_copy / "results/benchmarks/parts.csv").set_index("case")["value"]
@@ -161,9 +161,8 @@ def test_every_benchmark_is_in_the_makefile():
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile takes a C++ compiler")
 def test_compiled_encoders_train_alike_and_keep_the_names_of_their_parameters():
+    from semcom.training.pretrain import pretrain
     from test_stages import made_scenes, stage_one
-
-    from semcom.pretrain import pretrain
 
     plain = stage_one("barlow_twins", modalities=("rgb",), epochs=1)
     plain = plain.model_copy(update={"compute": plain.compute.model_copy(update={"precision": "float32"})})

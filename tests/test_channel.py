@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
-import reference
 import torch
 from scipy import stats
 from scipy.special import erfc
 
-from semcom.channels import awgn, rayleigh
+import reference
+from semcom.link.fading import awgn, rayleigh
 from semcom.rng import stream
 
 torch.set_num_threads(1)

@@ -5,13 +5,14 @@ import random
 import pandas as pd
 import pytest
 import torch
-from attempts import attempt_in, own_signals  # noqa: F401
-from test_stages import CONFIG, made_scenes, stage_one, stage_two
 
-from semcom import training
-from semcom.checkpoint import FORMAT, Checkpoint, fingerprint
-from semcom.finetune import finetune
-from semcom.pretrain import pretrain
+from attempts import attempt_in, own_signals  # noqa: F401
+from semcom.runs.checkpoint import FORMAT, Checkpoint, fingerprint
+from semcom.training import optimization
+from semcom.training.finetune import finetune
+from semcom.training.pretrain import pretrain
+from semcom.training.process import set_up
+from test_stages import CONFIG, made_scenes, stage_one, stage_two
 
 pytestmark = pytest.mark.usefixtures("own_signals")
 
@@ -22,14 +23,14 @@ class Killed(Exception):
 
 @pytest.fixture(autouse=True)
 def every_step_is_kept(monkeypatch):
-    training.set_up(CONFIG.compute)
+    set_up(CONFIG.compute)
     monkeypatch.setenv("SEMCOM_CHECKPOINT_SECONDS", "0")
 
 
 @pytest.fixture
 def kill(monkeypatch):
     """Ends a run as it begins its n-th step from now."""
-    original = training.set_learning_rates
+    original = optimization.set_learning_rates
 
     def after(steps: int | None) -> None:
         left = [steps]
@@ -41,7 +42,7 @@ def kill(monkeypatch):
                     raise Killed
             original(optimizer, *factors)
 
-        monkeypatch.setattr(training, "set_learning_rates", counted)
+        monkeypatch.setattr(optimization, "set_learning_rates", counted)
 
     return after
 
@@ -130,7 +131,7 @@ def test_a_finished_training_is_not_repeated_to_write_its_results(stage, divergi
     else:
         run, job, table = finetuned, stage_two(epochs=2, **bound), "rounds"
     first = run(job, scenes, tmp_path)
-    assert first.status == (training.DIVERGED if diverging else training.OK)
+    assert first.status == (optimization.DIVERGED if diverging else optimization.OK)
     kill(0)
     again = run(job, scenes, tmp_path)
     assert again.status == first.status

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semcom.claims import ABOUT_HALF, FAR, STATEMENTS, claim_tests, claim_verdicts
-from semcom.records import ROUNDS_COLUMNS, STEPS_COLUMNS
-from semcom.sections import TableSettings
-from semcom.tables import t_interval
+from semcom.analysis.claims import ABOUT_HALF, FAR, STATEMENTS, claim_tests, claim_verdicts
+from semcom.analysis.records import ROUNDS_COLUMNS, STEPS_COLUMNS
+from semcom.analysis.statistics import t_interval
+from semcom.config.sections import TableSettings
 
 SETTINGS = TableSettings(last_evaluations=2, smooth_evaluations=1, hold_evaluations=1, targets=[1.0])
 SEEDS = range(5)

@@ -9,13 +9,13 @@ from collections import Counter
 import pandas as pd
 import pytest
 import yaml
-from conftest import ROOT
 
-from semcom.config import Config, load_config, parse_config
-from semcom.config_reference import choices, leaves, schema
-from semcom.errors import InputError
-from semcom.jobs import finetune_job, pretrain_job
-from semcom.trials import changes, family
+from conftest import ROOT
+from semcom.analysis.trials import changes, family
+from semcom.common.errors import InputError
+from semcom.config.experiment import Config, load_config, parse_config
+from semcom.config.jobs import finetune_job, pretrain_job
+from semcom.config.reference import choices, leaves, schema
 
 COMPLETE = ["config", "nyud2-small", "demo", "test"]
 PARTIAL = {  # and what each stands on
@@ -373,13 +373,13 @@ def test_stage_one_is_a_method_s_own_unless_it_names_another(raw):
 
 def test_the_schema_file_is_in_step():
     assert (ROOT / "workflow/schemas/config.schema.yaml").read_text() == schema(), (
-        "run: python -m semcom.config_reference schema > workflow/schemas/config.schema.yaml"
+        "run: python -m semcom.config.reference schema > workflow/schemas/config.schema.yaml"
     )
 
 
 def test_the_readme_lists_every_silent_choice():
     table = choices(load_config(ROOT / "config/config.yaml"))
-    assert table in (ROOT / "README.md").read_text(), "paste the output of: python -m semcom.config_reference choices"
+    assert table in (ROOT / "README.md").read_text(), "paste the output of: python -m semcom.config.reference choices"
 
 
 def test_config_yaml_marks_every_value_on_which_the_paper_is_silent():
@@ -394,7 +394,7 @@ def test_config_yaml_marks_every_value_on_which_the_paper_is_silent():
 
 
 def test_reading_a_configuration_does_not_import_torch():
-    code = "import sys; from semcom.config import load_config; load_config('config/config.yaml'); "
+    code = "import sys; from semcom.config.experiment import load_config; load_config('config/config.yaml'); "
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={"PYTHONPATH": "src"}).returncode == 0
 

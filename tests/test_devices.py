@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from slurm.cluster import wait_until
 
-from semcom.devices import allocated, choose, visible_gpus
-from semcom.errors import InputError
-from semcom.sections import ComputeSettings
+from semcom.common.errors import InputError
+from semcom.config.sections import ComputeSettings
+from semcom.runs.devices import allocated, choose, visible_gpus
+from slurm.cluster import wait_until
 
 SETTINGS = {
     "threads": 1,
@@ -27,8 +27,8 @@ without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine
 HOLDER = """
 import sys
 from pathlib import Path
-from semcom.devices import claim
-from semcom.progress import log_to
+from semcom.runs.devices import claim
+from semcom.common.reporting import log_to
 log_to(sys.argv[1] + "/" + sys.argv[2] + ".log")
 print(claim(sys.argv[3:], Path(sys.argv[1])), flush=True)
 sys.stdin.read()

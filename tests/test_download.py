@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from semcom.common.errors import InputError
 from semcom.data import download as module
 from semcom.data.download import download, verify_sha256
-from semcom.errors import InputError
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

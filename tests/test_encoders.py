@@ -9,10 +9,17 @@ import pytest
 import torch
 from torch import nn
 
-from semcom import torchvision_import
-from semcom.encoders import SemanticEncoder, load_backbone, load_encoders, make_encoders, make_head, save_encoders
-from semcom.errors import InputError
-from semcom.sections import EncoderSettings
+from semcom.common.errors import InputError
+from semcom.config.sections import EncoderSettings
+from semcom.models import torchvision_import
+from semcom.models.encoders import (
+    SemanticEncoder,
+    load_backbone,
+    load_encoders,
+    make_encoders,
+    make_head,
+    save_encoders,
+)
 
 torch.set_num_threads(1)
 

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from semcom import figures, style, traces
-from semcom.curves import save
-from semcom.errors import InputError
+from semcom.common.errors import InputError
+from semcom.figures import ablation, accuracy, contact_sheet, style, training_curves
+from semcom.figures.panels import save
 
 METHODS = ["supervised", "simclr", "barlow_twins", "proposed"]
 
@@ -37,7 +37,7 @@ def diverge(table, method, snr_db, seed, at):
 
 def draw(table, **changes):
     arguments = {"methods": METHODS, "snr_db": [10.0, 20.0], "label_fraction": 1.0} | changes
-    return figures.accuracy_figure(table, **arguments)
+    return accuracy.accuracy_figure(table, **arguments)
 
 
 def texts(figure, folder):
@@ -160,7 +160,7 @@ def steps():
 
 
 def test_pretraining_figure_shows_the_explosion(tmp_path):
-    figure = traces.pretraining_figure(steps(), methods=METHODS)
+    figure = training_curves.pretraining_figure(steps(), methods=METHODS)
     found = texts(figure, tmp_path)
     titles = ("(a) SimCLR", "(b) Barlow Twins (1 of 2 diverged)")
     for text in (*titles, "Loss", "Gradient norm", "Stage I step", "of 3 steps"):
@@ -170,7 +170,7 @@ def test_pretraining_figure_shows_the_explosion(tmp_path):
     assert len(curves(gradient, "x")) == 1
     assert figure.axes[0].get_yscale() == "linear" and figure.axes[1].get_yscale() == "log"
     with pytest.raises(InputError, match="supervised"):
-        traces.pretraining_figure(steps(), methods=["supervised"])
+        training_curves.pretraining_figure(steps(), methods=["supervised"])
 
 
 @pytest.mark.parametrize("count", [1, 4, 6, 9])
@@ -178,13 +178,13 @@ def test_pretraining_figure_keeps_many_methods_apart(count):
     """No two panels overlap, titles and labels included; every method has its two, and every column names its steps."""
     names = [f"proposed-variant-{number}" for number in range(count)]
     table = pd.concat(steps()[lambda t: t["method"] == "simclr"].assign(method=name) for name in names)
-    figure = traces.pretraining_figure(table, methods=names)
+    figure = training_curves.pretraining_figure(table, methods=names)
     assert len(figure.axes) == 2 * count
     figure.draw_without_rendering()
     boxes = [axes.get_tightbbox() for axes in figure.axes]
     for position, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:position])
-    assert sum(axes.get_xlabel() == "Stage I step" for axes in figure.axes) == min(count, traces.COLUMNS)
+    assert sum(axes.get_xlabel() == "Stage I step" for axes in figure.axes) == min(count, training_curves.COLUMNS)
     assert len({axes.get_ylim() for axes in figure.axes if axes.get_yscale() == "log"}) == 1  # gradient norms compare
 
 
@@ -210,7 +210,7 @@ def test_the_band_of_a_gradient_norm_is_the_range_of_the_seeds(tmp_path):
         [table[(table["seed"] == 0) & (table["method"] == "proposed")].assign(seed=seed) for seed in range(5)]
     )
     table["gradient_norm"] = 10.0 ** -table["seed"]
-    figure = traces.gradient_figure(table, methods=["proposed"], snr_db=[10.0], label_fractions=[1.0, 0.5])
+    figure = training_curves.gradient_figure(table, methods=["proposed"], snr_db=[10.0], label_fractions=[1.0, 0.5])
     for axes in figure.axes:
         band = axes.collections[-1].get_paths()[0].vertices[:, 1]
         assert (band.min(), band.max()) == (1e-4, 1)
@@ -219,14 +219,14 @@ def test_the_band_of_a_gradient_norm_is_the_range_of_the_seeds(tmp_path):
 
 def test_gradient_figure_keeps_spikes_and_names_what_diverged_or_lacks(tmp_path):
     arguments = {"methods": ["proposed", "barlow_twins"], "snr_db": [10], "label_fractions": [1.0, 0.5]}
-    figure = traces.gradient_figure(round_steps(), **arguments, seeds=[0, 1, 2])
+    figure = training_curves.gradient_figure(round_steps(), **arguments, seeds=[0, 1, 2])
     found = texts(figure, tmp_path)
     for text in ("(a) Full labels, SNR = 10 dB", "(b) Half of the labels", "Communication round", "Gradient norm"):
         assert text in found
     assert "(b: 1 of 2 diverged)" in found and "Missing 4 of 12 runs" in found
     assert figure.axes[0].get_yscale() == "log" and figure.axes[0].get_ylim()[1] > 1e4
     with pytest.raises(InputError, match="one experiment"):
-        traces.gradient_figure(pd.concat([round_steps(), round_steps().assign(experiment="f")]), **arguments)
+        training_curves.gradient_figure(pd.concat([round_steps(), round_steps().assign(experiment="f")]), **arguments)
 
 
 def scenes(path, modalities=("rgb", "depth")):
@@ -259,7 +259,7 @@ def test_ablation_figure_keeps_the_order_and_shows_accuracy_in_percent():
         | {"first_gradient_norm": 1000.0, "last_gradient_norm": 30.0}
         for trial, changes, score in (("letter", "", 0.29), ("centred", "options.centre True", 0.31))
     ]
-    figure = figures.ablation_figure(pd.DataFrame(rows))
+    figure = ablation.ablation_figure(pd.DataFrame(rows))
     accuracy, norms = figure.axes
     assert [tick.get_text() for tick in accuracy.get_yticklabels()] == ["letter\n", "centred\noptions.centre True"]
     low, high = accuracy.get_ylim()
@@ -275,19 +275,19 @@ def test_ablation_figure_keeps_the_order_and_shows_accuracy_in_percent():
 
 def test_contact_sheet_names_classes_and_takes_different_rooms(tmp_path):
     path = scenes(tmp_path / "scenes.h5")
-    figure = figures.contact_sheet(path, per_class=2)
+    figure = contact_sheet.contact_sheet(path, per_class=2)
     found = texts(figure, tmp_path)
     for text in ("home kitchen", "office", "RGB", "Depth", "Depth (m)"):
         assert text in found
     images = figure.axes[0].get_images()
     assert len(images) == 2 * (2 + 1)
     for seed in range(5):
-        chosen = figures._choose(figures.scene_table(path).iloc[:6], 2, seed)
+        chosen = contact_sheet._choose(contact_sheet.scene_table(path).iloc[:6], 2, seed)
         assert 5 in chosen and len(set(chosen)) == 2  # the only scene of room k2
     with pytest.raises(InputError, match="test"):
-        figures.contact_sheet(path, split="test")
+        contact_sheet.contact_sheet(path, split="test")
     with pytest.raises(InputError, match="depth"):
-        figures.contact_sheet(scenes(tmp_path / "rgb.h5", ("rgb",)))
+        contact_sheet.contact_sheet(scenes(tmp_path / "rgb.h5", ("rgb",)))
 
 
 def test_all_formats_are_the_same_bytes_from_two_processes(tmp_path):
@@ -295,12 +295,12 @@ def test_all_formats_are_the_same_bytes_from_two_processes(tmp_path):
     diverge(rounds(), "simclr", 10.0, 1, at=20).to_pickle(tmp_path / "rounds.pkl")
     script = """
 import sys, pandas
-from semcom import curves, figures
+from semcom.figures import accuracy, contact_sheet, panels
 folder, out = sys.argv[1:]
-figure = figures.accuracy_figure(pandas.read_pickle(f"{folder}/rounds.pkl"), methods=["simclr", "proposed"],
+figure = accuracy.accuracy_figure(pandas.read_pickle(f"{folder}/rounds.pkl"), methods=["simclr", "proposed"],
                                  snr_db=[10.0, 20.0], label_fraction=1.0)
-for name, drawn in (("a", figure), ("b", figures.contact_sheet(f"{folder}/scenes.h5", per_class=1))):
-    curves.save(drawn, [f"{out}/{name}.{suffix}" for suffix in ("pdf", "svg", "png")])
+for name, drawn in (("a", figure), ("b", contact_sheet.contact_sheet(f"{folder}/scenes.h5", per_class=1))):
+    panels.save(drawn, [f"{out}/{name}.{suffix}" for suffix in ("pdf", "svg", "png")])
 assert "torch" not in sys.modules and "matplotlib.pyplot" not in sys.modules
 """
     digests = []

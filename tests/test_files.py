@@ -11,18 +11,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from attempts import attempt_in, own_signals  # noqa: F401
-from test_stages import CONFIG, made_scenes, stage_one, stage_two
 
-from semcom import training
-from semcom.data.nyud2_writer import write_splits_mat
-from semcom.encoders import make_encoders, save_encoders
-from semcom.errors import InputError
-from semcom.files import is_disk_full, write_text, written_atomically
-from semcom.finetune import finetune
-from semcom.pretrain import pretrain
-from semcom.progress import logger, reported_to
-from semcom.records import write_csv
+from attempts import attempt_in, own_signals  # noqa: F401
+from semcom.analysis.records import write_csv
+from semcom.common.errors import InputError
+from semcom.common.files import is_disk_full, write_text, written_atomically
+from semcom.common.reporting import logger, reported_to
+from semcom.models.encoders import make_encoders, save_encoders
+from semcom.rooms.nyud2_writer import write_splits_mat
+from semcom.training import optimization
+from semcom.training.finetune import finetune
+from semcom.training.pretrain import pretrain
+from semcom.training.process import set_up
+from test_stages import CONFIG, made_scenes, stage_one, stage_two
 
 pytestmark = pytest.mark.usefixtures("own_signals")
 
@@ -63,7 +64,7 @@ def small_disk(tmp_path):
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    training.set_up(CONFIG.compute)
+    set_up(CONFIG.compute)
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
@@ -90,7 +91,7 @@ def test_what_was_written_is_on_the_disk_before_it_takes_the_name(tmp_path, monk
 
 WRITER = """
 import sys
-from semcom.files import write_text
+from semcom.common.files import write_text
 text = "0123456789" * 200_000
 print("writing", flush=True)
 while True:
@@ -164,7 +165,7 @@ def stages(scenes):
 @pytest.mark.parametrize("stage", ["pretrain", "finetune"])
 def test_a_disk_that_fills_up_does_not_end_the_training(stage, small_disk, caplog, monkeypatch):
     monkeypatch.setenv("SEMCOM_CHECKPOINT_SECONDS", "0")
-    monkeypatch.setattr("semcom.attempt.RECORD_SECONDS", 0)
+    monkeypatch.setattr("semcom.runs.attempt.RECORD_SECONDS", 0)
     run = stages(made_scenes())[stage]
     whole = run()
     folder = small_disk.path / "run"
@@ -188,7 +189,7 @@ def test_results_that_cannot_be_written_are_written_later_without_training(small
     assert len(log.read_text().splitlines()) == 2 and ": epoch 3/3" in log.read_text()
     assert ended.value.code == 1 and "steps.csv: the disk is full; make room" in line and (folder / "run.pt").is_file()
     small_disk.make_room()
-    monkeypatch.setattr(training, "set_learning_rates", None)  # no step can be taken
+    monkeypatch.setattr(optimization, "set_learning_rates", None)  # no step can be taken
     with reported_to(log), attempt_in(folder) as attempt:
         pd.testing.assert_frame_equal(run(attempt), whole, check_exact=True)
         write_csv(steps, folder / "steps.csv")

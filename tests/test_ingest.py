@@ -13,14 +13,14 @@ import pandas as pd
 import pytest
 import scipy.io
 import torch
-from nyud2_files import HEIGHT, TYPES, WIDTH, pictures, write_both, write_labeled, write_splits
 from PIL import Image
 
-from semcom.data.readers.nyud2 import open_scenes
+from nyud2_files import HEIGHT, TYPES, WIDTH, pictures, write_both, write_labeled, write_splits
+from semcom.common.errors import InputError
 from semcom.data.nyud2_layout import CLASSES, PUBLISHED_COUNTS
+from semcom.data.readers.nyud2 import open_scenes
 from semcom.data.scenes import ingest, load_scenes, scene_table, write_scenes
 from semcom.data.splits import WITHHELD, split_table
-from semcom.errors import InputError
 
 
 def open_small(labeled, splits):

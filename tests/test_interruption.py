@@ -8,29 +8,30 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from attempts import attempt_in, own_signals  # noqa: F401
-from test_stages import CONFIG, made_scenes, stage_one, stage_two
 
-from semcom import training
-from semcom.errors import InputError, Interrupted
-from semcom.finetune import finetune
-from semcom.interruption import ASKED_TO_STOP, Signals, requeue
-from semcom.pretrain import pretrain
-from semcom.progress import reported_to
-from semcom.run_state import read_record
+from attempts import attempt_in, own_signals  # noqa: F401
+from semcom.common.errors import InputError, Interrupted
+from semcom.common.reporting import reported_to
+from semcom.runs.record import read_record
+from semcom.runs.signals import ASKED_TO_STOP, Signals, requeue
+from semcom.training import optimization
+from semcom.training.finetune import finetune
+from semcom.training.pretrain import pretrain
+from semcom.training.process import set_up
+from test_stages import CONFIG, made_scenes, stage_one, stage_two
 
 pytestmark = pytest.mark.usefixtures("own_signals")
 
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    training.set_up(CONFIG.compute)
+    set_up(CONFIG.compute)
 
 
 @pytest.fixture
 def signal_in_step(monkeypatch):
     """Sends this process a signal as it begins its n-th step from now, counted from 0; None sends none."""
-    original = training.set_learning_rates
+    original = optimization.set_learning_rates
 
     def sent(number: int | None, step: int | None = None) -> None:
         left = [step]
@@ -42,7 +43,7 @@ def signal_in_step(monkeypatch):
                     os.kill(os.getpid(), number)
             original(optimizer, *factors)
 
-        monkeypatch.setattr(training, "set_learning_rates", counted)
+        monkeypatch.setattr(optimization, "set_learning_rates", counted)
 
     return sent
 
@@ -228,5 +229,5 @@ def test_the_interval_between_checkpoints_is_a_number_of_seconds(monkeypatch, tm
 
 def test_signals_are_noted_before_torch_is_loaded():
     """Its import takes seconds; the modules that catch signals must not bring it along."""
-    code = "import semcom.attempt, semcom.progress, sys; sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
+    code = "import semcom.runs.attempt, semcom.common.reporting, sys; sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
     assert os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-c", code]) == 0

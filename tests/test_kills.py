@@ -23,9 +23,9 @@ import psutil
 import pytest
 import torch
 import yaml
-from conftest import copy_checkout, run_snakemake
 
-from semcom.run_state import read_record
+from conftest import copy_checkout, run_snakemake
+from semcom.runs.record import read_record
 
 pytestmark = pytest.mark.slow
 

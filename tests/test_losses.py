@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import reference
 import torch
 
-from semcom import plugins, torchvision_import
-from semcom.config import load_config
-from semcom.correlation import correlation
+import reference
+from semcom.common import plugins
+from semcom.config.experiment import load_config
 from semcom.losses import barlow_twins, decoupled, simclr
+from semcom.losses._correlation import correlation
+from semcom.models import torchvision_import
 
 torch.set_num_threads(1)
 

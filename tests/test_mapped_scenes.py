@@ -10,17 +10,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+
 from conftest import ROOT
 from nyud2_files import write_both
-
-from semcom import training
-from semcom.config import load_config
+from semcom.common.errors import InputError
+from semcom.config.experiment import load_config
+from semcom.config.jobs import finetune_job, pretrain_job
 from semcom.data.scenes import ingest, load_scenes, scene_table, write_scenes
 from semcom.data.source import ModalitySpec
-from semcom.errors import InputError
-from semcom.finetune import finetune
-from semcom.jobs import finetune_job, pretrain_job
-from semcom.pretrain import pretrain
+from semcom.training.finetune import finetune
+from semcom.training.pretrain import pretrain
+from semcom.training.process import set_up
 
 CONFIG = load_config(ROOT / "config/test.yaml")
 SIDE = CONFIG.data.image_size
@@ -119,7 +119,7 @@ def test_everything_but_the_images_is_the_same(both):
 
 
 def test_a_run_writes_the_same_tables(both):
-    training.set_up(CONFIG.compute)
+    set_up(CONFIG.compute)
 
     def of_two_steps(job):
         changes = {"epochs": 2, "batch_size": 48, "warmup_epochs": 0.0}

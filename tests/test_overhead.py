@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from semcom.channels import awgn, rayleigh
-from semcom.overhead import Ledger, Traffic, exchange
+from semcom.link.fading import awgn, rayleigh
+from semcom.link.ledger import Ledger, Traffic, exchange
 
 DEVICES = ["rgb", "depth"]
 

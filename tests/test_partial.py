@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
 from conftest import ROOT, run_snakemake
+from semcom.analysis.records import write_csv
+from semcom.commands.partial import MISSING_COLUMNS, missing_runs, write_partial
+from semcom.common.errors import InputError
+from semcom.config import paths
+from semcom.config.experiment import load_config
+from semcom.config.paths import Run
+from semcom.figures import accuracy
+from semcom.runs.grid import DONE, FAILED, STATES, grid_state
 from test_state import CELL, FIRST, finish, folder, held, record, record_path
 from test_tables import run as made_rounds
-
-from semcom import figures, paths
-from semcom.config import load_config
-from semcom.errors import InputError
-from semcom.grid_state import DONE, FAILED, STATES, grid_state
-from semcom.partial import MISSING_COLUMNS, missing_runs, write_partial
-from semcom.paths import Run
-from semcom.records import write_csv
 
 TEST = ("--configfile", "config/test.yaml")
 PARTIAL = Path("results/test/partial")
@@ -50,7 +51,9 @@ def svg_text(path):
 @pytest.mark.parametrize("seed", range(4))
 def test_any_part_of_the_grid_gives_tables_and_figures(tmp_path, seed, monkeypatch):
     drawn = {}
-    monkeypatch.setattr("semcom.partial.save", lambda figure, files: drawn.update({Path(files[0]).stem: figure}))
+    monkeypatch.setattr(
+        "semcom.commands.partial.save", lambda figure, files: drawn.update({Path(files[0]).stem: figure})
+    )
     chosen = random.Random(seed)
     share = chosen.random()
     there = [run for run in paths.runs(WHOLE) if chosen.random() < share] or [Run("finetune", "supervised", 0, 10, 1)]
@@ -140,7 +143,7 @@ def test_the_note_on_missing_runs_stays_within_the_figure(tmp_path):
     rounds = pd.concat(pd.read_csv(file) for file in tmp_path.rglob("rounds.csv"))
     methods = WHOLE.grid.methods
     for snr_db in ([10, 20], [10]):
-        figure = figures.accuracy_figure(rounds, methods=methods, snr_db=snr_db, label_fraction=1.0, seeds=range(5))
+        figure = accuracy.accuracy_figure(rounds, methods=methods, snr_db=snr_db, label_fraction=1.0, seeds=range(5))
         figure.draw_without_rendering()
         note = next(text for text in figure.texts if "Missing" in text.get_text())
         box = note.get_window_extent()
@@ -154,7 +157,7 @@ def test_a_run_with_missing_cells_shows_what_it_has_and_trains_nothing(finished_
     shutil.rmtree(folder(CELL, finished_copy))
     record(CELL, finished_copy, error="no luck")
     # A changed source makes everything out of date, which must not start a run either.
-    source = finished_copy / "src/semcom/channel.py"
+    source = finished_copy / "src/semcom/link/link.py"
     source.write_text(source.read_text() + "\n# changed\n")
     with held(Run("finetune", "simclr", 0, 10, 0.5), finished_copy):  # is done again at this moment
         done = run_snakemake(finished_copy, "partial", *TEST, cores=1)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, run_snakemake
 
-from semcom.errors import InputError
-from semcom.slurm import Nodes, Request, check, faults, parse_sinfo, profile_file
+from conftest import ROOT, run_snakemake
+from semcom.common.errors import InputError
+from semcom.runs.slurm_preflight import Nodes, Request, check, faults, parse_sinfo, profile_file
 
 PROFILES = ("slurm-gpu", "slurm-cpu", "local-gpu")
 TRAINING = {"pretrain", "finetune", "calibrate"}

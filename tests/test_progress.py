@@ -8,8 +8,8 @@ import time
 import pytest
 import torch
 
-from semcom.errors import InputError, Interrupted
-from semcom.progress import Progress, duration, logger, reported_to
+from semcom.common.errors import InputError, Interrupted
+from semcom.common.reporting import Progress, duration, logger, reported_to
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 import yaml
+
 from conftest import run_snakemake
 
 pytestmark = pytest.mark.slow

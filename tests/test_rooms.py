@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import scipy.io
 
-from semcom.data.rendering import depth_camera
+from semcom.common.errors import InputError
 from semcom.data.nyud2_layout import CLASS_OF_SCENE_TYPE, CLASSES, PUBLISHED_COUNTS
-from semcom.data.nyud2_writer import Scene, write_labeled_mat
-from semcom.data.rendering.raycast import BOX, CYLINDER, ELLIPSOID, Camera, Light, Solid, Surface, World, render
-from semcom.data.rendering.room_types import OTHERS_PUBLISHED, PLANS
-from semcom.data.rooms import Room, counts, render_room, rooms, write_rooms
-from semcom.data.rendering.textures import Material
-from semcom.errors import InputError
+from semcom.rooms import depth_camera
+from semcom.rooms.dataset import Room, counts, render_room, rooms, write_rooms
+from semcom.rooms.nyud2_writer import Scene, write_labeled_mat
+from semcom.rooms.raycast import BOX, CYLINDER, ELLIPSOID, Camera, Light, Solid, Surface, World, render
+from semcom.rooms.room_types import OTHERS_PUBLISHED, PLANS
+from semcom.rooms.textures import Material
 
 GREY = Material("plain", (0.5, 0.5, 0.5))
 SIZE = (6.0, 8.0, 3.0)

@@ -13,10 +13,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from attempts import attempt_in, own_signals  # noqa: F401
 
-from semcom.errors import InputError, Interrupted
-from semcom.run_state import RunLock, RunRecord, clear_finished, is_alive, now, read_record
+from attempts import attempt_in, own_signals  # noqa: F401
+from semcom.common.errors import InputError, Interrupted
+from semcom.runs.lock import RunLock
+from semcom.runs.record import RunRecord, clear_finished, is_alive, now, read_record
 
 pytestmark = pytest.mark.usefixtures("own_signals")
 
@@ -27,7 +28,7 @@ FIELDS = [
 HOLDER = """
 import sys, time
 from pathlib import Path
-from semcom.run_state import RunLock
+from semcom.runs.lock import RunLock
 lock = RunLock(Path(sys.argv[1]))
 assert lock.acquire()
 print("held", flush=True)
@@ -77,7 +78,7 @@ def test_what_is_no_record_is_none(text, tmp_path):
 
 
 def test_an_attempt_says_how_far_it_is_and_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr("semcom.attempt.RECORD_SECONDS", 0)
+    monkeypatch.setattr("semcom.runs.attempt.RECORD_SECONDS", 0)
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
     path = tmp_path / "run.json"
     with attempt_in(tmp_path, "finetune") as attempt:
@@ -126,7 +127,7 @@ def test_what_earlier_attempts_took_is_added_up(tmp_path, monkeypatch):
 
 
 def test_peak_memory_is_the_process_s_own_and_not_that_of_who_started_it():
-    code = "from semcom.spent import peak_memory_mb as peak; start = peak(); x = b'x' * 10**8; print(start, peak() - start)"
+    code = "from semcom.common.usage import peak_memory_mb as peak; start = peak(); x = b'x' * 10**8; print(start, peak() - start)"
     ballast = b"x" * 300_000_000
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
     start, grown = map(float, done.stdout.split())
@@ -198,7 +199,7 @@ def test_without_locks_a_run_goes_on_with_a_warning_and_its_record_says_that_it_
 @pytest.fixture
 def as_it_waits(monkeypatch):
     """Does something while an attempt waits for another's lock, however long it has taken to come to that."""
-    monkeypatch.setattr("semcom.attempt._GLANCE_SECONDS", 0)
+    monkeypatch.setattr("semcom.runs.attempt._GLANCE_SECONDS", 0)
     sleep, left = time.sleep, []
 
     def slept(seconds):
@@ -206,7 +207,7 @@ def as_it_waits(monkeypatch):
             left.pop()()
         sleep(seconds)
 
-    monkeypatch.setattr("semcom.attempt.time.sleep", slept)
+    monkeypatch.setattr("semcom.runs.attempt.time.sleep", slept)
     return left.append
 
 

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import ROOT
 
-from semcom.config import parse_config
-from semcom.sizes import main, sizes_figure, sizes_table
+from conftest import ROOT
+from semcom.commands.compare_sizes import main
+from semcom.config.experiment import parse_config
+from semcom.figures.sizes import sizes_figure, sizes_table
 
 COLUMNS = [f"{q}_{b}" for q in ("accuracy", "accuracy_difference") for b in ("mean", "ci95_low", "ci95_high")]
 

@@ -7,22 +7,24 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+
 from conftest import ROOT, run_snakemake
+from semcom.common.errors import InputError
+from semcom.common.reporting import duration
+from semcom.config import paths
+from semcom.config.experiment import load_config
+from semcom.config.paths import Run
+from semcom.planning import calibration, estimate
+from semcom.planning.calibration import EnoughSteps, Stopwatch, calibrate
+from semcom.planning.estimate_text import comparison_text, prediction_text
+from semcom.runs.grid import grid_state
+from semcom.training.finetune import finetune
+from semcom.training.pretrain import pretrain
+from semcom.training.process import set_up
 from test_partial import plant
 from test_stages import CONFIG, made_scenes, stage_one, stage_two
 from test_state import CELL, FIRST, folder
 from test_workflow import dry_run
-
-from semcom import calibration, paths, sizing, training
-from semcom.calibration import EnoughSteps, Stopwatch, calibrate
-from semcom.config import load_config
-from semcom.errors import InputError
-from semcom.finetune import finetune
-from semcom.grid_state import grid_state
-from semcom.paths import Run
-from semcom.pretrain import pretrain
-from semcom.progress import duration
-from semcom.sizing_text import comparison_text, prediction_text
 
 WHOLE = load_config(ROOT / "config/config.yaml")
 TEST = ("--configfile", "config/test.yaml")
@@ -32,7 +34,7 @@ PACE = {"device": "cuda: H", "threads": 2, "start_s": 20.0, "steps": 50, "step_s
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    training.set_up(CONFIG.compute)
+    set_up(CONFIG.compute)
 
 
 def paces(config=WHOLE, **changes):
@@ -52,9 +54,9 @@ def splits(train=795, test=654, classes=10):
 
 def test_seconds_of_a_job_are_start_steps_evaluations_and_a_checkpoint_a_minute():
     # 100 x 0.5 + 11 x 3 = 83 s: one checkpoint after a minute, one at the end
-    assert sizing.job_seconds(PACE, 100, 11) == 20 + 83 + 2
-    assert sizing.job_seconds(PACE, 10, 0) == 20 + 5 + 1
-    assert sizing.job_seconds(PACE | {"step_s": 100.0}, 10, 0) == 20 + 1000 + 11  # no more than one a step
+    assert estimate.job_seconds(PACE, 100, 11) == 20 + 83 + 2
+    assert estimate.job_seconds(PACE, 10, 0) == 20 + 5 + 1
+    assert estimate.job_seconds(PACE | {"step_s": 100.0}, 10, 0) == 20 + 1000 + 11  # no more than one a step
 
 
 def test_counts_are_those_of_real_runs():
@@ -62,10 +64,10 @@ def test_counts_are_those_of_real_runs():
     for every in (1, 3, 4):
         job = stage_two(epochs=4, evaluate_every_rounds=every)
         rounds = finetune(job, scenes, 0, None).rounds
-        steps, evaluations = sizing.stage_two_work(job.schedule, len(scenes.indices["train"]))
+        steps, evaluations = estimate.stage_two_work(job.schedule, len(scenes.indices["train"]))
         assert rounds["round"].max() == steps and len(rounds) == evaluations  # one split
     job = stage_one(epochs=3)
-    steps, evaluations = sizing.stage_one_work(job.schedule, len(scenes.indices["train"]))
+    steps, evaluations = estimate.stage_one_work(job.schedule, len(scenes.indices["train"]))
     assert (len(pretrain(job, scenes, 0).steps), 0) == (steps, evaluations)
 
 
@@ -73,8 +75,8 @@ def test_counts_are_those_of_real_runs():
 
 
 def test_the_paper_in_full():
-    table = sizing.predict(WHOLE, paces(), splits()).set_index(sizing.KEY)
-    assert list(table.reset_index()) == sizing.PREDICTED
+    table = estimate.predict(WHOLE, paces(), splits()).set_index(estimate.KEY)
+    assert list(table.reset_index()) == estimate.PREDICTED
     assert table["jobs"].groupby("stage").sum().to_dict() == {"pretrain": 15, "finetune": 80}
     first = table.loc[("pretrain", "proposed", np.nan)]
     assert (first["jobs"], first["steps"], first["evaluations"]) == (5, 12 * 500, 0)  # 795 // 64 = 12
@@ -87,14 +89,14 @@ def test_the_paper_in_full():
     supervised, proposed = table.loc[("finetune", "supervised", 1.0)], table.loc[("finetune", "proposed", 1.0)]
     assert supervised["hours_per_job"] == proposed["hours_per_job"]
     chain = first["hours_per_job"] + whole["hours_per_job"]
-    assert sizing.shortest_hours(WHOLE, table.reset_index()) == pytest.approx(chain)
+    assert estimate.shortest_hours(WHOLE, table.reset_index()) == pytest.approx(chain)
 
 
 def test_a_method_s_own_schedule_counts():
     methods = {"simclr": {"pretrain": {"epochs": 20}, "finetune": {"batch_size": 32}}}
     grid = WHOLE.grid.model_dump() | {"methods": ["simclr", "supervised"]}
     config = load_config(ROOT / "config/config.yaml", settings={"methods": methods, "grid": grid})
-    table = sizing.predict(config, paces(config), splits()).set_index(["stage", "method", "label_fraction"])
+    table = estimate.predict(config, paces(config), splits()).set_index(["stage", "method", "label_fraction"])
     assert table.loc[("pretrain", "simclr", np.nan), "steps"] == 12 * 20
     assert table.loc[("finetune", "simclr", 1.0), "steps"] == 24 * 500
     assert table.loc[("finetune", "supervised", 1.0), "steps"] == 12 * 500
@@ -103,12 +105,12 @@ def test_a_method_s_own_schedule_counts():
 def test_a_stage_without_a_calibration_is_named():
     some = paces()
     with pytest.raises(InputError, match="no calibration of finetune barlow_twins"):
-        sizing.predict(WHOLE, some[(some["stage"] != "finetune") | (some["method"] != "barlow_twins")], splits())
+        estimate.predict(WHOLE, some[(some["stage"] != "finetune") | (some["method"] != "barlow_twins")], splits())
 
 
 def test_what_is_advised_holds_what_is_predicted_with_room_to_spare():
-    table = sizing.predict(WHOLE, paces(), splits())
-    advised = sizing.advised(table)
+    table = estimate.predict(WHOLE, paces(), splits())
+    advised = estimate.advised(table)
     assert list(advised.index) == ["pretrain", "finetune"]
     # stage I: 3071 s x 1.5 = 76.8 min; 3000 MB x 1.25 + 500 MB = 4250 MB
     assert advised.loc["pretrain"].to_dict() == {"runtime": 80, "mem_mb": 4500}
@@ -116,13 +118,13 @@ def test_what_is_advised_holds_what_is_predicted_with_room_to_spare():
 
 
 def test_the_prediction_as_printed():
-    text = prediction_text(WHOLE, sizing.predict(WHOLE, paces(), splits()))
+    text = prediction_text(WHOLE, estimate.predict(WHOLE, paces(), splits()))
     assert text.startswith("results/nyud2 in full: 95 training jobs, ") and "of GPU time (cuda: H, one a job)" in text
     table = text.split("\n\n")[1].splitlines()
     assert len(table) == 1 + 3 + 8 and table[0].split()[:4] == ["stage", "method", "labels", "jobs"]
     assert "9000" in table[1] and "MB on GPU" in table[0]
     assert "pretrain: runtime=80, mem_mb=4500" in text and "1 at once: " in text
-    one_cpu = sizing.predict(WHOLE, paces(device="cpu: x", peak_device_memory_mb=None), splits())
+    one_cpu = estimate.predict(WHOLE, paces(device="cpu: x", peak_device_memory_mb=None), splits())
     seconds = 3600 * one_cpu["hours"].sum()
     text = prediction_text(WHOLE, one_cpu)
     assert "MB on GPU" not in text
@@ -192,11 +194,11 @@ def test_measured_against_predicted(tmp_path):
         if run.seed < 3:
             plant(run, tmp_path, WHOLE, status="diverged" if run.seed == 2 else "ok")
             took(run, tmp_path, wall_time_s=3000, benchmark_s=3071.0 if run.seed == 0 else None, memory=6000)
-    predicted = sizing.predict(WHOLE, paces(peak_device_memory_mb=None), splits())
-    measured = sizing.measured(grid_state(WHOLE, tmp_path), WHOLE, tmp_path)
+    predicted = estimate.predict(WHOLE, paces(peak_device_memory_mb=None), splits())
+    measured = estimate.measured(grid_state(WHOLE, tmp_path), WHOLE, tmp_path)
     assert len(measured) == 2 * 3 and sorted(set(measured["seconds"])) == [3000, 3071]  # the diverged seed is left out
-    table = sizing.compare(predicted, measured).set_index(sizing.KEY)
-    assert list(table.reset_index()) == sizing.COMPARED and len(table) == 11
+    table = estimate.compare(predicted, measured).set_index(estimate.KEY)
+    assert list(table.reset_index()) == estimate.COMPARED and len(table) == 11
     first = table.loc[("pretrain", "proposed", np.nan)]
     assert (first["jobs"], first["finished"], first["memory_ratio"]) == (5, 2, 2.0)
     assert first["hours_ratio"] == pytest.approx((3000 + 3071) / 2 / 3071)
@@ -210,26 +212,26 @@ def test_a_resumed_run_counts_all_its_attempts(tmp_path):
     run = Run("pretrain", "proposed", 0)
     plant(run, tmp_path, WHOLE)
     took(run, tmp_path, wall_time_s=5000, benchmark_s=100.0)  # the benchmark knows the last attempt alone
-    assert sizing.measured(grid_state(WHOLE, tmp_path), WHOLE, tmp_path)["seconds"].tolist() == [5000]
+    assert estimate.measured(grid_state(WHOLE, tmp_path), WHOLE, tmp_path)["seconds"].tolist() == [5000]
 
 
 def test_nothing_finished_compares_nothing(tmp_path):
-    predicted = sizing.predict(WHOLE, paces(), splits())
-    table = sizing.compare(predicted, sizing.measured(grid_state(WHOLE, tmp_path), WHOLE, tmp_path))
+    predicted = estimate.predict(WHOLE, paces(), splits())
+    table = estimate.compare(predicted, estimate.measured(grid_state(WHOLE, tmp_path), WHOLE, tmp_path))
     assert comparison_text(WHOLE, table).startswith(
         "results/nyud2: 0 of 95 runs finished, those that diverged left out\n"
     )
 
 
 def test_a_prediction_is_read_as_it_was_written(tmp_path):
-    predicted = sizing.predict(WHOLE, paces(peak_device_memory_mb=None), splits())
+    predicted = estimate.predict(WHOLE, paces(peak_device_memory_mb=None), splits())
     predicted.to_csv(tmp_path / "predicted.csv", index=False)
-    pd.testing.assert_frame_equal(sizing.read_prediction(tmp_path / "predicted.csv"), predicted, check_dtype=False)
+    pd.testing.assert_frame_equal(estimate.read_prediction(tmp_path / "predicted.csv"), predicted, check_dtype=False)
     with pytest.raises(InputError, match="nowhere.csv: not found; make a prediction first"):
-        sizing.read_prediction(tmp_path / "nowhere.csv")
+        estimate.read_prediction(tmp_path / "nowhere.csv")
     (tmp_path / "predicted.csv").write_text("stage\n1\n")
     with pytest.raises(InputError, match="predicted.csv: cannot be read"):
-        sizing.read_prediction(tmp_path / "predicted.csv")
+        estimate.read_prediction(tmp_path / "predicted.csv")
 
 
 @pytest.mark.slow
@@ -239,7 +241,7 @@ def test_the_whole_way_on_a_real_run(finished_copy):
     done = run_snakemake(finished_copy, "sizing", *TEST)
     assert done.returncode == 0, done.stdout
     assert "results/test in full: 11 training jobs" in done.stdout and "finetune: runtime=10, mem_mb=" in done.stdout
-    predicted = sizing.read_prediction(finished_copy / "results/test/sizing/predicted.csv")
+    predicted = estimate.read_prediction(finished_copy / "results/test/sizing/predicted.csv")
     assert len(predicted) == 11 and (predicted["peak_memory_mb"] > 100).all() and (predicted["start_s"] > 0.1).all()
     again = run_snakemake(finished_copy, "sizing", *TEST, cores=1)
     assert "rule calibrate" not in again.stdout and "Calibrate" not in again.stdout  # what is known is only printed

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from slurm import day as days
 from slurm.cluster import CLOSED_ACCOUNT, CONF, GPUS, Cluster, ask, may_mount, running, wait_until, what_is_missing
 from slurm.day import (

@@ -1,42 +1,49 @@
 """Data flows one way: what the package says of its order, and what its files import."""
 
-import re
-
 from conftest import ROOT
 
 import semcom
-from semcom.sources import _imports, source_files
+from semcom.common.sources import NEUTRAL, _imports, source_files
 
 PACKAGE = ROOT / "src/semcom"
-# The configuration looks up a loss's own options when it checks a method; nothing else looks upwards.
-ORDER = [
-    re.split(r", ", line.strip().split("   ")[0]) for line in semcom.__doc__.splitlines() if line.startswith("    ")
-]
+ORDER = [line.split()[0] for line in semcom.__doc__.splitlines() if line.startswith("    ")]
 
 
-def level(module: str) -> int | None:
-    name = module.split(".")[1] if "." in module else None
-    return next((i for i, names in enumerate(ORDER) if name in names), None)
+def room(module: str) -> str | None:
+    """The package, or lone module, of semcom that a dotted name lies in."""
+    return module.split(".")[1] if "." in module else None
 
 
-def test_every_module_has_its_place():
-    modules = {path.stem for path in PACKAGE.glob("*.py")} | {
-        path.parent.name for path in PACKAGE.glob("*/__init__.py")
-    }
-    listed = {name for names in ORDER for name in names}
-    assert modules - {"__init__", "config_reference"} == listed
+def test_every_package_has_its_place():
+    found = {path.stem for path in PACKAGE.glob("*.py")} | {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert found - {"__init__"} == set(ORDER)
+    assert len(list(PACKAGE.glob("*.py"))) == 2  # the package's own, and rng
+
+
+def test_every_package_says_what_is_inside():
+    assert all((path / "__init__.py").read_text().startswith('"""') for path in PACKAGE.iterdir() if path.is_dir()
+               and path.name != "__pycache__")  # fmt: skip
 
 
 def test_nothing_imports_what_stands_below_it():
     upward = []
     for path in PACKAGE.rglob("*.py"):
-        own = level(".".join(("semcom", *path.relative_to(PACKAGE).with_suffix("").parts)))
-        if own is not None:
-            upward += [f"{path.name}: {name}" for name in _imports(path) if (level(name) or 0) > own]
+        own = room(".".join(("semcom", *path.relative_to(PACKAGE).with_suffix("").parts)))
+        if own in ORDER:
+            upward += [
+                f"{path.relative_to(PACKAGE)}: {name}"
+                for name in _imports(path)
+                if room(name) in ORDER and ORDER.index(room(name)) > ORDER.index(own)
+            ]
     assert not upward
 
 
 def test_a_stage_lists_all_that_it_imports():
-    pretrain = {path.rpartition("semcom/")[2] for path in source_files("semcom.pretrain", "semcom.losses.simclr")}
-    assert {"pretrain.py", "augment.py", "encoders.py", "rng.py", "losses/simclr.py", "data/scenes.py"} <= pretrain
-    assert not {"finetune.py", "figures.py", "tables.py", "losses/decoupled.py", "config.py"} & pretrain
+    files = source_files("semcom.training.pretrain", "semcom.losses.simclr")
+    pretrain = {path.rpartition("semcom/")[2] for path in files}
+    assert {
+        *("training/pretrain.py", "training/optimization.py", "views/views.py", "models/encoders.py", "rng.py"),
+        *("losses/simclr.py", "data/scenes.py"),
+    } <= pretrain
+    assert not {"training/finetune.py", "analysis/tables.py", "losses/decoupled.py"} & pretrain
+    assert not [path for path in pretrain if path.startswith(tuple(name.removeprefix("semcom.") for name in NEUTRAL))]

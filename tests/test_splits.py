@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from semcom.common.errors import InputError
 from semcom.data.splits import WITHHELD, check_split, class_counts, label_subset, split_table
-from semcom.errors import InputError
 
 CLASSES = ("bedroom", "kitchen", "office", "others")
 

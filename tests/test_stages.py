@@ -6,22 +6,26 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from conftest import ROOT
 
-from semcom import finetune as stage_two_module
-from semcom import training
-from semcom.config import load_config
-from semcom.correlation import correlation
+from conftest import ROOT
+from semcom.analysis.records import collect_round_steps, write_csv
+from semcom.common.errors import InputError
+from semcom.config.experiment import load_config
+from semcom.config.jobs import FinetuneJob, PretrainJob, finetune_job, pretrain_job
 from semcom.data.scenes import Modality, Scenes
-from semcom.errors import InputError
-from semcom.encoders import load_encoders, make_encoders, save_encoders
-from semcom.finetune import System, evaluate, finetune, labelled_scenes
-from semcom.jobs import FinetuneJob, PretrainJob, finetune_job, pretrain_job
-from semcom.overhead import exchange
-from semcom.pretrain import pretrain, pretraining_overhead
-from semcom.records import collect_round_steps, write_csv
+from semcom.figures.training_curves import gradient_figure
+from semcom.link.ledger import exchange
+from semcom.link.pretraining_overhead import pretraining_overhead
+from semcom.losses._correlation import correlation
+from semcom.models.encoders import load_encoders, make_encoders, save_encoders
+from semcom.models.system import System
 from semcom.rng import stream
-from semcom.traces import gradient_figure
+from semcom.training import finetune as stage_two_module
+from semcom.training import optimization
+from semcom.training.evaluation import evaluate
+from semcom.training.finetune import finetune, labelled_scenes
+from semcom.training.pretrain import pretrain
+from semcom.training.process import set_up
 
 CONFIG = load_config(ROOT / "config/test.yaml")
 SIDE = CONFIG.data.image_size
@@ -29,7 +33,7 @@ SIDE = CONFIG.data.image_size
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    training.set_up(CONFIG.compute)
+    set_up(CONFIG.compute)
 
 
 def made_scenes(modalities: tuple[str, ...] = ("rgb", "depth"), train: int = 64, test: int = 30) -> Scenes:
@@ -129,7 +133,7 @@ def test_stage_one_aligns_the_shared_features_of_any_number_of_modalities(modali
     channels = {m: scenes.modalities[m].channels for m in modalities}
     before = mean_shared_correlation(make_encoders(job.encoder, channels, 0))
     result = pretrain(job, scenes, 0)
-    assert result.status == training.OK
+    assert result.status == optimization.OK
     assert mean_shared_correlation(result.encoders) > max(0.5, before)
 
 
@@ -160,28 +164,28 @@ def test_stage_one_stops_at_the_step_that_diverges_and_does_not_take_it():
     bound = float(norms.iloc[last]) * 0.999
     first = int((norms > bound).to_numpy().argmax())
     result = pretrain(stage_one(epochs=4, diverged_gradient_norm=bound), scenes, 0)
-    assert result.status == training.DIVERGED
-    assert result.steps["status"].tolist() == [training.OK] * first + [training.DIVERGED]
+    assert result.status == optimization.DIVERGED
+    assert result.steps["status"].tolist() == [optimization.OK] * first + [optimization.DIVERGED]
     pd.testing.assert_frame_equal(result.steps.drop(columns="status"), steps.drop(columns="status").iloc[: first + 1])
 
 
 def test_a_loss_that_is_not_finite_ends_stage_one():
     result = pretrain(stage_one("simclr", epochs=4, learning_rate=1e30), made_scenes(), 0)
-    assert result.status == training.DIVERGED and 1 < len(result.steps) < 8
+    assert result.status == optimization.DIVERGED and 1 < len(result.steps) < 8
     assert not math.isfinite(result.steps["loss"].iloc[-1]) or not math.isfinite(result.steps["gradient_norm"].iloc[-1])
 
 
 def test_stage_two_does_not_train_on_diverged_encoders(tmp_path: Path):
     scenes = made_scenes()
     result = pretrain(stage_one(epochs=1), scenes, 0)
-    save_encoders(result.encoders, tmp_path / "encoders.pt", training.DIVERGED)
+    save_encoders(result.encoders, tmp_path / "encoders.pt", optimization.DIVERGED)
     ended = finetune(stage_two("proposed"), scenes, 0, tmp_path / "encoders.pt")
-    assert ended.status == training.PRETRAINING_DIVERGED
+    assert ended.status == optimization.PRETRAINING_DIVERGED
     assert ended.rounds["round"].tolist() == [0] and ended.rounds["accuracy"].isna().all()
     assert ended.rounds["uplink_channel_uses"].tolist() == [0]
     write_csv(ended.steps, tmp_path / "steps.csv")  # tables and figures of the whole grid read these too
     steps = collect_round_steps([tmp_path / "steps.csv"], methods=["proposed"])
-    assert steps["round"].tolist() == [0] and steps["status"].tolist() == [training.PRETRAINING_DIVERGED]
+    assert steps["round"].tolist() == [0] and steps["status"].tolist() == [optimization.PRETRAINING_DIVERGED]
     figure = gradient_figure(steps, methods=["proposed"], snr_db=[20], label_fractions=[1.0], seeds=[0])
     assert "(1 of 1 diverged)" in figure.legends[0].texts[0].get_text() and "Missing" not in figure.get_supxlabel()
 
@@ -189,7 +193,7 @@ def test_stage_two_does_not_train_on_diverged_encoders(tmp_path: Path):
 def test_stage_two_ends_as_diverged_with_what_it_had_sent():
     scenes = made_scenes()
     ended = finetune(stage_two(epochs=3, diverged_gradient_norm=1e-9), scenes, 0, None)
-    assert ended.status == training.DIVERGED
+    assert ended.status == optimization.DIVERGED
     assert ended.rounds["status"].tolist() == ["ok", "diverged"]
     assert ended.rounds["round"].tolist() == [0, 1] and ended.rounds["uplink_channel_uses"].iloc[-1] > 0
 
@@ -221,9 +225,9 @@ def test_frozen_encoders_stay_as_they_are_and_ask_for_no_gradient(monkeypatch):
         seen.append((encoders, decoder, factors))
         original(optimizer, *factors)
 
-    original = training.set_learning_rates
+    original = optimization.set_learning_rates
     monkeypatch.setattr(stage_two_module, "System", made)
-    monkeypatch.setattr(training, "set_learning_rates", watched)
+    monkeypatch.setattr(optimization, "set_learning_rates", watched)
     job = stage_two(epochs=3, frozen_epochs=2, warmup_epochs=0.5)
     result = finetune(job, scenes, 0, None)
 
@@ -241,7 +245,7 @@ def test_frozen_encoders_stay_as_they_are_and_ask_for_no_gradient(monkeypatch):
 
 def test_encoders_may_stay_frozen_to_the_end():
     result = finetune(stage_two(epochs=3, frozen_epochs=3, warmup_epochs=1.0), made_scenes(), 0, None)
-    assert result.status == training.OK and len(result.steps) == 6
+    assert result.status == optimization.OK and len(result.steps) == 6
     assert (result.rounds["downlink_bits"] == 0).all() and result.rounds["uplink_bits"].iloc[-1] > 0
     assert result.steps["loss"].iloc[-1] < result.steps["loss"].iloc[0]
 
@@ -331,7 +335,7 @@ def test_a_gpu_that_is_not_there_is_named():
     if torch.cuda.is_available():
         pytest.skip("there is one")
     with pytest.raises(InputError, match="compute.device: 'cuda' cannot be used"):
-        training.set_up(CONFIG.compute.model_copy(update={"device": "cuda"}))
+        set_up(CONFIG.compute.model_copy(update={"device": "cuda"}))
 
 
 def test_scenes_are_left_as_they_were():

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT
 
-from semcom import jobs, paths, state
-from semcom.config import load_config
-from semcom.grid_state import DIVERGED, DONE, FAILED, INTERRUPTED, RUNNING, STATES, WAITING, grid_state
-from semcom.paths import Run
-from semcom.run_state import RunRecord
+from conftest import ROOT
+from semcom.commands import status
+from semcom.config import jobs, paths
+from semcom.config.experiment import load_config
+from semcom.config.paths import Run
+from semcom.runs.grid import DIVERGED, DONE, FAILED, INTERRUPTED, RUNNING, STATES, WAITING, grid_state
+from semcom.runs.record import RunRecord
 
 CONFIG = load_config(ROOT / "config/test.yaml")
 FIRST = Run("pretrain", "proposed", 0)
@@ -87,7 +88,7 @@ def one(run, root, config=CONFIG):
 
 
 def text(root, config=CONFIG, width=100):
-    return state.table(config, grid_state(config, root), width=width, now=NOW)
+    return status.table(config, grid_state(config, root), width=width, now=NOW)
 
 
 def test_runs_are_those_of_the_grid():
@@ -269,9 +270,9 @@ def test_seeds_that_do_not_fit_follow_below(tmp_path):
 def test_the_long_form_has_a_row_a_run(whole_grid):
     config, root = whole_grid
     out = io.StringIO()
-    state.write_csv(config, grid_state(config, root), out)
+    status.write_csv(config, grid_state(config, root), out)
     rows = list(csv.DictReader(io.StringIO(out.getvalue())))
-    assert len(rows) == 95 and tuple(rows[0]) == state.CSV_COLUMNS
+    assert len(rows) == 95 and tuple(rows[0]) == status.CSV_COLUMNS
     failed = next(row for row in rows if row["state"] == FAILED and row["stage"] == "finetune")
     assert failed["reason"] == "out of memory; lower batch_size" and failed["log"].endswith(".log")
     assert (failed["done"], failed["total"], failed["unit"], failed["host"]) == ("4321", "6000", "round", "node7")
@@ -279,10 +280,14 @@ def test_the_long_form_has_a_row_a_run(whole_grid):
 
 
 def command(root, *arguments):
-    """`python -m semcom.state` in a folder."""
+    """`python -m semcom.commands.status` in a folder."""
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "COLUMNS": "100"}
     return subprocess.run(
-        [sys.executable, "-m", "semcom.state", *arguments], cwd=root, env=environment, capture_output=True, text=True
+        [sys.executable, "-m", "semcom.commands.status", *arguments],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
 
 
@@ -305,7 +310,7 @@ def test_the_command_reads_the_configuration_as_the_workflow_does(tmp_path):
 
 def test_the_command_needs_neither_torch_nor_pandas(tmp_path):
     (tmp_path / "config").symlink_to(ROOT / "config")
-    code = "import sys; from semcom.state import main; main([]); print({'torch', 'pandas', 'scipy'} & set(sys.modules))"
+    code = "import sys; from semcom.commands.status import main; main([]); print({'torch', 'pandas', 'scipy'} & set(sys.modules))"
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.stdout.endswith("set()\n"), done.stderr
@@ -363,7 +368,7 @@ def test_a_reader_that_has_read_enough_is_no_fault(tmp_path):
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "semcom.state"], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        [sys.executable, "-m", "semcom.commands.status"], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
         stdout=writing, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     os.close(writing)

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semcom import records, tables
-from semcom.errors import InputError
-from semcom.sections import TableSettings
+from semcom.analysis import records, statistics, tables
+from semcom.common.errors import InputError
+from semcom.config.sections import TableSettings
 
 METHODS = ["supervised", "simclr", "proposed"]
 SETTINGS = TableSettings(last_evaluations=2, smooth_evaluations=1, hold_evaluations=2, targets=[0.5, 1.0])
@@ -56,12 +56,12 @@ def row(table, **key):
 
 def test_t_interval_of_known_numbers():
     # 1, 2, 3: s = 1, t(0.975, 2) = 4.302653, half width 4.302653 / sqrt(3) = 2.484138
-    np.testing.assert_allclose(tables.t_interval([1, 2, 3]), [2, -0.484138, 4.484138], atol=1e-6)
+    np.testing.assert_allclose(statistics.t_interval([1, 2, 3]), [2, -0.484138, 4.484138], atol=1e-6)
 
 
 @pytest.mark.parametrize(("values", "mean"), [([], np.nan), ([0.3], 0.3)])
 def test_interval_of_fewer_than_two_seeds_is_nan(values, mean):
-    np.testing.assert_array_equal(tables.t_interval(values), [mean, np.nan, np.nan])
+    np.testing.assert_array_equal(statistics.t_interval(values), [mean, np.nan, np.nan])
 
 
 @pytest.mark.parametrize(
@@ -161,8 +161,8 @@ def test_without_supervised_runs_there_is_no_target():
 
 def test_bootstrap_interval_is_deterministic_and_within_the_values():
     values = np.array([10, 20, 30, 40, np.inf])
-    first = tables.bootstrap_median_interval(values, samples=2000, seed=3)
-    assert first == tables.bootstrap_median_interval(values, samples=2000, seed=3)
+    first = statistics.bootstrap_median_interval(values, samples=2000, seed=3)
+    assert first == statistics.bootstrap_median_interval(values, samples=2000, seed=3)
     assert first == (10, np.inf)  # P(median 10) = P(at least 3 of 5 draws are 10) = 0.058; of inf likewise
 
 

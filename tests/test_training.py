@@ -7,18 +7,17 @@ import sys
 
 import pytest
 import torch
-from conftest import ROOT
 
-from semcom.config import load_config
+from conftest import ROOT
+from semcom.config.experiment import load_config
 from semcom.rng import stream, stream_seed
-from semcom.training import (
+from semcom.training.batches import epoch_batches, steps_per_epoch
+from semcom.training.optimization import (
     SGD,
-    epoch_batches,
     gradient_norm,
     has_diverged,
     learning_rate_factor,
     set_learning_rates,
-    steps_per_epoch,
     weight_norm,
 )
 
@@ -115,8 +114,8 @@ def test_a_job_does_not_load_what_compiling_needs():
     """`torch.compile`'s machinery takes as long to import as torch; neither stage's steps or evaluations may load it."""
     code = """
 import sys
-from test_stages import CONFIG, finetune, made_scenes, pretrain, stage_one, stage_two, training
-training.set_up(CONFIG.compute)
+from test_stages import CONFIG, finetune, made_scenes, pretrain, set_up, stage_one, stage_two
+set_up(CONFIG.compute)
 pretrain(stage_one(epochs=1), made_scenes(), 0)
 finetune(stage_two(epochs=1), made_scenes(), 0, None)
 loaded = [name for name in ("torch._dynamo", "torch._inductor", "torchvision") if name in sys.modules]

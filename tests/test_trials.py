@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import ROOT
 
-from semcom.config import parse_config
-from semcom.errors import InputError
-from semcom.tables import t_interval
-from semcom.trials import ablation_table, changes, family, trial_table
+from conftest import ROOT
+from semcom.analysis.statistics import t_interval
+from semcom.analysis.trials import ablation_table, changes, family, trial_table
+from semcom.common.errors import InputError
+from semcom.config.experiment import parse_config
 
 TRIALS = {
     "simclr-fast": {"like": "simclr", "pretrain": {"learning_rate": 0.5}},

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+
 from conftest import ROOT, run_snakemake
 
 pytestmark = pytest.mark.slow

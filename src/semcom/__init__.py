@@ -2,19 +2,19 @@
 
 Each line imports from itself and from those above it, never from below; a test holds it so.
 
-    errors, files, plugins, progress, sources         said, written and found by all
-    settings, sections, correlation, losses           what may be set; eqs. (7) to (14), (18), (19)
-    config, jobs, paths                               the configuration, what a run is given of it, and where it lies
-    rng, data                                         random streams; files to scenes
-    augment, channel, channels                        views; eq. (2)
-    encoders, torchvision_import, decoder, overhead   eqs. (1), (4); the ledger
-    slurm, devices                                    what a cluster is asked for; the GPU that a job takes
-    interruption, run_state, spent                    signals; who works on a run, and how long
-    checkpoint, attempt, training, provenance         what both stages share
-    pretrain, finetune                                stages I and II
-    records, tables, trials, claims                   what runs leave, and what follows from it
-    style, curves, figures, traces, sizes             what a reader sees
-    grid_state, state, partial                        how far a grid is, and what there is to see of it
-    calibration, sizing, sizing_text                  what it takes in full
-    bench                                             what it costs, against what it could
+    common                 what all say, write and find: errors, files, plugins, settings, log lines
+    rng                    random streams, by which every draw of a result is addressed
+    losses                 eqs. (7) to (14), (18), (19)
+    config                 what may be set, what a run is given of it, and where it lies
+    data                   raw files to scenes, and their split
+    rooms                  the renderer of the built-in data set
+    link                   eq. (2), what crosses the air, and the ledger
+    views                  augmentation
+    models                 encoders, decoder, and the networks of both stages: eqs. (1), (3), (4)
+    runs                   one run's life: lock, checkpoint, signals, provenance; the state of a grid
+    training               stages I and II, Algorithm 1
+    analysis               what runs leave, and what follows from it: tables, trials, claims
+    figures                what a reader sees
+    planning               what it takes in full
+    commands               what is typed: status, partial, compare_sizes
 """

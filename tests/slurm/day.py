@@ -20,10 +20,10 @@ from pathlib import Path
 
 import torch
 import yaml
-from conftest import copy_checkout
-from slurm.cluster import GPUS, URGENT, Cluster, ask, wait_until
 
-from semcom.run_state import RunRecord, is_alive, read_record
+from conftest import copy_checkout
+from semcom.runs.record import RunRecord, is_alive, read_record
+from slurm.cluster import GPUS, URGENT, Cluster, ask, wait_until
 
 CONFIG = ("--configfile", "config/test.yaml", "config/long.yaml")
 # Long enough to be met between their first checkpoint and their last epoch, also on a fast machine: each lasts ten

@@ -1,5 +1,5 @@
 # How settings were chosen, and what became of the paper's claims.
-from semcom.config import BASELINE, PROPOSED
+from semcom.config.experiment import BASELINE, PROPOSED
 
 CLAIMED = {PROPOSED, BASELINE} <= {*CONFIG.grid.methods} and not CONFIG.data.withhold_test
 
@@ -12,7 +12,7 @@ if CONFIG.tables.trials == "ablation":
             rounds=finetune_files("rounds.csv"),
             steps=pretrain_files("steps.csv"),
             round_steps=finetune_files("steps.csv"),
-            code=sources("semcom.trials", "semcom.figures"),
+            code=sources("semcom.analysis.trials", "semcom.figures.accuracy"),
         output:
             f"{TABLES}/ablation.csv",
             f"{FIGURES}/ablation.pdf",
@@ -37,7 +37,7 @@ elif CONFIG.tables.trials:
         input:
             rounds=finetune_files("rounds.csv"),
             steps=pretrain_files("steps.csv"),
-            code=sources("semcom.trials", "semcom.tables"),
+            code=sources("semcom.analysis.trials", "semcom.analysis.tables"),
         output:
             f"{TABLES}/{CONFIG.tables.trials}.csv",
         log:
@@ -59,7 +59,7 @@ rule claims:
         rounds=finetune_files("rounds.csv"),
         steps=pretrain_files("steps.csv"),
         round_steps=finetune_files("steps.csv"),
-        code=sources("semcom.claims"),
+        code=sources("semcom.analysis.claims"),
     output:
         tests=f"{TABLES}/claim_tests.csv",
         verdicts=f"{TABLES}/claims.csv",

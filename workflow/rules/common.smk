@@ -11,11 +11,11 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [SOURCE, inherited])))
 
 from snakemake.exceptions import WorkflowError
 
-from semcom import jobs, paths
-from semcom.config import check_order, parse_config
-from semcom.errors import InputError
-from semcom.run_state import clear_finished
-from semcom.sources import source_files
+from semcom.config import jobs, paths
+from semcom.config.experiment import check_order, parse_config
+from semcom.common.errors import InputError
+from semcom.runs.record import clear_finished
+from semcom.common.sources import source_files
 
 # Each replaces what those before it say.
 FILES = [os.path.relpath(file) for file in (workflow.configfiles[-1], *workflow.configfiles[:-1])]
@@ -98,7 +98,7 @@ def pretrain_job(wildcards):
 
 def pretrain_code(wildcards):
     """The sources of stage I, with the method's own loss."""
-    return sources("semcom.pretrain", f"semcom.losses.{jobs.pretrain_job(CONFIG, wildcards.method).loss}")
+    return sources("semcom.training.pretrain", f"semcom.losses.{jobs.pretrain_job(CONFIG, wildcards.method).loss}")
 
 
 def finetune_job(wildcards):
@@ -121,10 +121,10 @@ def calibrated_job(wildcards):
 
 def calibrated_code(wildcards):
     """The sources of a calibration, with the method's own loss or the channel."""
-    own = f"semcom.channels.{CONFIG.channel.model}"
+    own = f"semcom.link.fading.{CONFIG.channel.model}"
     if wildcards.stage == "pretrain":
         own = f"semcom.losses.{jobs.pretrain_job(CONFIG, wildcards.method).loss}"
-    return sources("semcom.calibration", own)
+    return sources("semcom.planning.calibration", own)
 
 
 def pretrained_encoders(wildcards):

@@ -21,7 +21,7 @@ rule download:
 rule render_rooms:
     """Render the built-in data set, in the layout of NYU Depth V2."""
     input:
-        code=sources("semcom.data.rooms"),
+        code=sources("semcom.rooms.dataset"),
     output:
         labeled_mat=RENDERED["labeled_mat"],
         splits_mat=RENDERED["splits_mat"],

@@ -6,7 +6,7 @@ rule accuracy_figure:
     input:
         rounds=figure_rounds,
         counts=f"{RESULTS}/data/class_counts.csv",
-        code=sources("semcom.figures"),
+        code=sources("semcom.figures.accuracy"),
     output:
         f"{FIGURES}/{{figure}}.pdf",
         report(
@@ -42,7 +42,7 @@ rule pretraining_figure:
     """Loss and gradient norm of stage I against its step."""
     input:
         steps=pretrain_files("steps.csv"),
-        code=sources("semcom.traces"),
+        code=sources("semcom.figures.training_curves"),
     output:
         f"{FIGURES}/pretraining.pdf",
         report(
@@ -69,7 +69,7 @@ rule gradient_figure:
     """Gradient norm of stage II against communication round."""
     input:
         steps=finetune_files("steps.csv"),
-        code=sources("semcom.traces"),
+        code=sources("semcom.figures.training_curves"),
     output:
         f"{FIGURES}/gradients.pdf",
         report(
@@ -96,7 +96,7 @@ rule contact_sheet:
     """RGB and depth side by side, per class: what was read."""
     input:
         scenes=f"{RESULTS}/data/scenes.h5",
-        code=sources("semcom.figures"),
+        code=sources("semcom.figures.accuracy"),
     output:
         f"{FIGURES}/contact_sheet.pdf",
         f"{FIGURES}/contact_sheet.svg",

@@ -34,7 +34,7 @@ rule predict:
     input:
         paces=sorted({run.fill(f"{SIZING}/calibration/{run.stage}/{{method}}.csv") for run in RUNS}),
         splits=f"{RESULTS}/data/splits.csv",
-        code=sources("semcom.sizing"),
+        code=sources("semcom.planning.estimate"),
     output:
         f"{SIZING}/predicted.csv",
     log:

@@ -3,7 +3,7 @@ import signal
 
 from snakemake.common.tbdstring import TBDString
 
-from semcom import slurm
+from semcom.runs import slurm_preflight
 
 if not workflow.is_main_process:
     # The warning before a job's time is up goes to all its processes. This one would die of it and take the training
@@ -13,9 +13,9 @@ if not workflow.is_main_process:
 
 def slurm_request(job):
     """What a job will ask of SLURM."""
-    said = {name: job.resources.get(name) for name in slurm.Request.__dataclass_fields__}
+    said = {name: job.resources.get(name) for name in slurm_preflight.Request.__dataclass_fields__}
     known = {name: value for name, value in said.items() if value and not isinstance(value, TBDString)}
-    return slurm.Request(**{"cpus_per_task": job.threads} | known)
+    return slurm_preflight.Request(**{"cpus_per_task": job.threads} | known)
 
 
 def check_slurm_requests():
@@ -31,11 +31,11 @@ def check_slurm_requests():
     if not requests:
         return
     try:
-        slurm.check(requests, slurm.profile_file(sys.argv[1:], os.environ.get("SNAKEMAKE_PROFILE")))
+        slurm_preflight.check(requests, slurm_preflight.profile_file(sys.argv[1:], os.environ.get("SNAKEMAKE_PROFILE")))
     except InputError as error:
         logger.error(str(error))
         sys.exit(1)
-    if left := slurm.jobs_of(Path.cwd()):
+    if left := slurm_preflight.jobs_of(Path.cwd()):
         logger.warning(
             f"SLURM jobs of an earlier run in this folder are still alive: {' '.join(left)}. A run that one of them "
             f"works on waits for it and keeps its results. To end them: scancel {' '.join(left)}"

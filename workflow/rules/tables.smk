@@ -5,7 +5,7 @@ rule tables:
     """All rounds in one tidy table, the summary, and what it costs to reach a target."""
     input:
         rounds=finetune_files("rounds.csv"),
-        code=sources("semcom.tables"),
+        code=sources("semcom.analysis.tables"),
     output:
         rounds=f"{TABLES}/rounds.csv",
         summary=report(
@@ -38,7 +38,7 @@ rule pretraining_tables:
     """How each run of stage I ended, and what stage I would cost if the devices were apart."""
     input:
         steps=pretrain_files("steps.csv"),
-        code=sources("semcom.tables", "semcom.pretrain"),
+        code=sources("semcom.analysis.tables", "semcom.training.pretrain"),
     output:
         summary=report(
             f"{TABLES}/pretraining.csv",

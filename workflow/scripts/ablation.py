@@ -1,12 +1,12 @@
 """Glue: table and figure of an ablation."""
 
-from semcom import curves
-from semcom.config import parse_config
-from semcom.figures import ablation_figure
-from semcom.progress import reported_to
-from semcom.records import collect_round_steps, collect_rounds, collect_steps, write_csv
-from semcom.tables import run_accuracy
-from semcom.trials import ablation_table
+from semcom.analysis.records import collect_round_steps, collect_rounds, collect_steps, write_csv
+from semcom.analysis.tables import run_accuracy
+from semcom.analysis.trials import ablation_table
+from semcom.common.reporting import reported_to
+from semcom.config.experiment import parse_config
+from semcom.figures import panels
+from semcom.figures.ablation import ablation_figure
 
 with reported_to(snakemake.log[0]):
     config = parse_config(snakemake.params.config)
@@ -17,4 +17,4 @@ with reported_to(snakemake.log[0]):
     round_steps = collect_round_steps(snakemake.input.round_steps, methods=methods)
     table = ablation_table(accuracy, steps, round_steps, config)
     write_csv(table, snakemake.output[0])
-    curves.save(ablation_figure(table), snakemake.output[1:])
+    panels.save(ablation_figure(table), snakemake.output[1:])

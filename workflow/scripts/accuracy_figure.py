@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from semcom.curves import save
-from semcom.figures import accuracy_figure
-from semcom.progress import reported_to
-from semcom.records import collect_rounds
+from semcom.analysis.records import collect_rounds
+from semcom.common.reporting import reported_to
+from semcom.figures.accuracy import accuracy_figure
+from semcom.figures.panels import save
 
 with reported_to(snakemake.log[0]):
     grid = snakemake.params.grid

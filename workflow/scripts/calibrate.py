@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from semcom import training
-from semcom.calibration import calibrate
-from semcom.checkpoint import fingerprint
+from semcom.analysis.records import write_csv
+from semcom.common.reporting import reported_to
+from semcom.config.jobs import FinetuneJob, PretrainJob
 from semcom.data.scenes import load_scenes
-from semcom.jobs import FinetuneJob, PretrainJob
-from semcom.progress import reported_to
-from semcom.records import write_csv
+from semcom.planning.calibration import calibrate
+from semcom.runs.checkpoint import fingerprint
+from semcom.training.process import set_up
 
 with reported_to(snakemake.log[0]):
     settings = {"pretrain": PretrainJob, "finetune": FinetuneJob}[snakemake.wildcards.stage]
     job, seed = settings(**snakemake.params.job), snakemake.params.seed
     output = Path(snakemake.output[0])
     fingerprint(snakemake.params.job, seed, snakemake.input)  # as every attempt begins
-    device = training.set_up(job.compute)
+    device = set_up(job.compute)
     scenes = load_scenes(
         snakemake.input.scenes,
         snakemake.input.splits,

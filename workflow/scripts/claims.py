@@ -1,9 +1,9 @@
 """Glue: the paper's claims."""
 
-from semcom.claims import claim_tests, claim_verdicts
-from semcom.progress import reported_to
-from semcom.records import collect_round_steps, collect_rounds, collect_steps, write_csv
-from semcom.sections import TableSettings
+from semcom.analysis.claims import claim_tests, claim_verdicts
+from semcom.analysis.records import collect_round_steps, collect_rounds, collect_steps, write_csv
+from semcom.common.reporting import reported_to
+from semcom.config.sections import TableSettings
 
 with reported_to(snakemake.log[0]):
     settings, methods = TableSettings(**snakemake.params.settings), snakemake.params.methods

@@ -2,8 +2,8 @@
 
 import yaml
 
-from semcom.files import write_text
-from semcom.progress import reported_to
+from semcom.common.files import write_text
+from semcom.common.reporting import reported_to
 
 with reported_to(snakemake.log[0]):
     head = "# The configuration that made this folder; `snakemake --configfile` takes it as it is.\n"

@@ -1,8 +1,8 @@
 """Glue: the contact sheet."""
 
-from semcom.curves import save
-from semcom.figures import contact_sheet
-from semcom.progress import reported_to
+from semcom.common.reporting import reported_to
+from semcom.figures.contact_sheet import contact_sheet
+from semcom.figures.panels import save
 
 with reported_to(snakemake.log[0]):
     save(contact_sheet(snakemake.input.scenes), snakemake.output)

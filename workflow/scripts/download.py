@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from semcom.common.reporting import Progress, reported_to
 from semcom.data.download import download
-from semcom.progress import Progress, reported_to
 
 with reported_to(snakemake.log[0]):
     remote = snakemake.params.remote

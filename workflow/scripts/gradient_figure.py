@@ -1,9 +1,9 @@
 """Glue: gradient norm of stage II."""
 
-from semcom.curves import save
-from semcom.progress import reported_to
-from semcom.records import collect_round_steps
-from semcom.traces import gradient_figure
+from semcom.analysis.records import collect_round_steps
+from semcom.common.reporting import reported_to
+from semcom.figures.panels import save
+from semcom.figures.training_curves import gradient_figure
 
 with reported_to(snakemake.log[0]):
     grid = snakemake.params.grid

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from semcom.common.reporting import Progress, logger, reported_to
 from semcom.data.scenes import ingest
-from semcom.progress import Progress, logger, reported_to
 
 with reported_to(snakemake.log[0]):
     counts = ingest(

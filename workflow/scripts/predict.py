@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from semcom.config import parse_config
-from semcom.progress import reported_to
-from semcom.records import write_csv
-from semcom.sizing import predict
+from semcom.analysis.records import write_csv
+from semcom.common.reporting import reported_to
+from semcom.config.experiment import parse_config
+from semcom.planning.estimate import predict
 
 with reported_to(snakemake.log[0]):
     paces = pd.concat(map(pd.read_csv, snakemake.input.paces), ignore_index=True)

@@ -2,23 +2,23 @@
 
 from pathlib import Path
 
-from semcom.attempt import Attempt
-from semcom.progress import reported_to
+from semcom.common.reporting import reported_to
+from semcom.runs.attempt import Attempt
 
 job, seed = snakemake.params.job, int(snakemake.wildcards.seed)
 files = {"checkpoint": snakemake.params.checkpoint, "inputs": snakemake.input, "outputs": snakemake.output}
 with reported_to(snakemake.log[0]), Attempt("pretrain", job, seed, **files) as attempt:
     # Not at the top: these take seconds, and from here on a signal ends the run in good order.
-    from semcom import training
+    from semcom.analysis.records import write_csv
+    from semcom.config.jobs import PretrainJob
     from semcom.data.scenes import load_scenes
-    from semcom.encoders import save_encoders
-    from semcom.jobs import PretrainJob
-    from semcom.pretrain import pretrain
-    from semcom.provenance import Provenance
-    from semcom.records import write_csv
+    from semcom.models.encoders import save_encoders
+    from semcom.runs.provenance import Provenance
+    from semcom.training.pretrain import pretrain
+    from semcom.training.process import set_up
 
     settings = PretrainJob(**job)
-    device = training.set_up(settings.compute)
+    device = set_up(settings.compute)
     provenance = Provenance(job, seed, device)
     scenes = load_scenes(
         snakemake.input.scenes,

@@ -1,9 +1,9 @@
 """Glue: the figure of stage I."""
 
-from semcom.curves import save
-from semcom.progress import reported_to
-from semcom.records import collect_steps
-from semcom.traces import pretraining_figure
+from semcom.analysis.records import collect_steps
+from semcom.common.reporting import reported_to
+from semcom.figures.panels import save
+from semcom.figures.training_curves import pretraining_figure
 
 with reported_to(snakemake.log[0]):
     methods = snakemake.params.methods

@@ -1,11 +1,11 @@
 """Glue: tables of stage I."""
 
-from semcom.jobs import PretrainJob
-from semcom.pretrain import pretraining_overhead
-from semcom.progress import reported_to
-from semcom.records import collect_steps, write_csv
-from semcom.sections import ChannelSettings
-from semcom.tables import pretraining_summary
+from semcom.analysis.records import collect_steps, write_csv
+from semcom.analysis.tables import pretraining_summary
+from semcom.common.reporting import reported_to
+from semcom.config.jobs import PretrainJob
+from semcom.config.sections import ChannelSettings
+from semcom.link.pretraining_overhead import pretraining_overhead
 
 with reported_to(snakemake.log[0]):
     jobs = {method: PretrainJob(**job) for method, job in snakemake.params.jobs.items()}

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from semcom.data.rooms import write_rooms
-from semcom.progress import Progress, reported_to
+from semcom.common.reporting import Progress, reported_to
+from semcom.rooms.dataset import write_rooms
 
 with reported_to(snakemake.log[0]):
     rooms = snakemake.params.rooms

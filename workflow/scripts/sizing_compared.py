@@ -1,11 +1,11 @@
 """Glue: prediction and measurement, printed and written."""
 
-from semcom.config import parse_config
-from semcom.grid_state import grid_state
-from semcom.progress import logger, reported_to
-from semcom.records import write_csv
-from semcom.sizing import compare, measured, read_prediction
-from semcom.sizing_text import comparison_text
+from semcom.analysis.records import write_csv
+from semcom.common.reporting import logger, reported_to
+from semcom.config.experiment import parse_config
+from semcom.planning.estimate import compare, measured, read_prediction
+from semcom.planning.estimate_text import comparison_text
+from semcom.runs.grid import grid_state
 
 with reported_to(snakemake.log[0]):
     config = parse_config(snakemake.config)

@@ -1,10 +1,10 @@
 """Glue: official split and validation rooms, and a look ahead at the grid."""
 
-from semcom.config import parse_config
+from semcom.common.files import written_atomically
+from semcom.common.reporting import reported_to
+from semcom.config.experiment import parse_config
 from semcom.data.scenes import scene_table
 from semcom.data.splits import check_split, split_table
-from semcom.files import written_atomically
-from semcom.progress import reported_to
 
 with reported_to(snakemake.log[0]):
     table = split_table(

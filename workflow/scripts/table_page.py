@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from semcom.files import write_text
-from semcom.progress import reported_to
+from semcom.common.files import write_text
+from semcom.common.reporting import reported_to
 
 STYLE = """
 body { font: 14px system-ui, sans-serif; margin: 1.5rem; color: #1e293b; }

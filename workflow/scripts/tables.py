@@ -1,9 +1,9 @@
 """Glue: tables of stage II."""
 
-from semcom.progress import reported_to
-from semcom.records import collect_rounds, write_csv
-from semcom.sections import TableSettings
-from semcom.tables import rounds_to_target, summary
+from semcom.analysis.records import collect_rounds, write_csv
+from semcom.analysis.tables import rounds_to_target, summary
+from semcom.common.reporting import reported_to
+from semcom.config.sections import TableSettings
 
 with reported_to(snakemake.log[0]):
     settings, methods = TableSettings(**snakemake.params.settings), snakemake.params.methods

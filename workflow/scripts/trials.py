@@ -1,10 +1,10 @@
 """Glue: table of trials."""
 
-from semcom.config import parse_config
-from semcom.progress import reported_to
-from semcom.records import collect_rounds, collect_steps, write_csv
-from semcom.tables import run_accuracy
-from semcom.trials import trial_table
+from semcom.analysis.records import collect_rounds, collect_steps, write_csv
+from semcom.analysis.tables import run_accuracy
+from semcom.analysis.trials import trial_table
+from semcom.common.reporting import reported_to
+from semcom.config.experiment import parse_config
 
 with reported_to(snakemake.log[0]):
     config = parse_config(snakemake.params.config)

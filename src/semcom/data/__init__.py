@@ -1,0 +1,1 @@
+"""Raw files to scenes on disk, and scenes to tensors."""

@@ -16,7 +16,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from semcom.errors import InputError
+from semcom.common.errors import InputError
 
 TIMEOUT_SECONDS = 60  # for the connection and for every read
 ATTEMPTS = 5  # in a row without a byte more, per address

@@ -29,12 +29,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from semcom import plugins
+from semcom.common import plugins
+from semcom.common.errors import InputError
+from semcom.common.files import written_atomically
+from semcom.common.reporting import logger
 from semcom.data.source import ModalitySpec, SceneSource
 from semcom.data.splits import SPLITS, WITHHELD, class_counts
-from semcom.errors import InputError
-from semcom.files import written_atomically
-from semcom.progress import logger
 
 if TYPE_CHECKING:
     import torch

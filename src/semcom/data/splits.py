@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 
-from semcom.errors import InputError
+from semcom.common.errors import InputError
 
 SPLITS = ("train", "validation", "test")
 WITHHELD = "withheld"  # a test scene that nothing may look at while settings are being chosen

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from semcom.correlation import alignment, correlation, redundancy
-from semcom.settings import Settings, silent
+from semcom.common.settings import Settings, silent
+from semcom.losses._correlation import alignment, correlation, redundancy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,8 +11,8 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from semcom.correlation import alignment, correlation, preservation, redundancy, unit_columns
-from semcom.settings import Settings, from_paper, silent
+from semcom.common.settings import Settings, from_paper, silent
+from semcom.losses._correlation import alignment, correlation, preservation, redundancy, unit_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from semcom.settings import Settings, silent
+from semcom.common.settings import Settings, silent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

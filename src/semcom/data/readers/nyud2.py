@@ -14,9 +14,9 @@ import h5py
 import numpy as np
 import scipy.io
 
+from semcom.common.errors import InputError
 from semcom.data.nyud2_layout import CLASS_OF_SCENE_TYPE, CLASSES, PUBLISHED_COUNTS
 from semcom.data.source import ModalitySpec
-from semcom.errors import InputError
 
 # The scenes of one chunk are read together, up to this many bytes: a chunk that spans scenes is unpacked once.
 SLAB_BYTES = 64 * 2**20

@@ -1,4 +1,0 @@
-"""Channel models, one a file; `channel.model` of the configuration names the file.
-
-A channel file offers one class, `Channel(semcom.channel.Link)`, which draws the coefficients h^m of eq. (2).
-"""

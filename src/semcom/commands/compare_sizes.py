@@ -1,0 +1,40 @@
+"""The same experiment at several sizes, side by side: does a difference between methods grow with the network?
+
+    python -m semcom.figures.sizes results/nyud2-32 results/nyud2-48 results/nyud2-small --output results/sizes
+
+Each folder is that of a finished experiment, smallest first; its `config.yaml` and `tables/summary.csv` are read. Writes
+`sizes.csv` and `sizes.pdf`, `.svg` and `.png`.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from semcom.analysis.records import write_csv
+from semcom.common.errors import InputError
+from semcom.figures import panels
+from semcom.figures.sizes import read_experiment, sizes_figure, sizes_table
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m semcom.commands.compare_sizes", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="of a finished experiment")
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where to write")
+    options = parser.parse_args(arguments)
+    try:
+        table = sizes_table([read_experiment(folder) for folder in options.folders])
+        figure = sizes_figure(table)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    options.output.mkdir(parents=True, exist_ok=True)
+    write_csv(table, options.output / "sizes.csv")
+    panels.save(figure, [options.output / f"sizes{suffix}" for suffix in (".pdf", ".svg", ".png")])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""Figures and tables of the runs that are finished while others are not, with what is missing named in each.
+
+Reads what is there and starts nothing, so it serves while a grid is under way and after it was stopped. Runs that
+diverged are finished: figures and tables treat them as they do in a whole grid.
+"""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from semcom.analysis.records import collect_rounds, collect_steps, write_csv
+from semcom.analysis.tables import pretraining_summary, rounds_to_target, summary
+from semcom.common.errors import InputError
+from semcom.common.reporting import logger
+from semcom.config import jobs, paths
+from semcom.config.experiment import Config
+from semcom.figures.accuracy import accuracy_figure
+from semcom.figures.panels import save
+from semcom.figures.training_curves import pretraining_figure
+from semcom.link.pretraining_overhead import pretraining_overhead
+from semcom.runs.grid import FINISHED, UNITS, RunState, grid_state
+
+FORMATS = (".pdf", ".svg", ".png")
+MISSING_COLUMNS = [
+    "experiment", "stage", "method", "snr_db", "label_fraction", "seed", "state", "done", "total", "unit", "reason", "log",
+]  # fmt: skip
+
+
+def write_partial(config: Config, folder: Path = Path()) -> Path:
+    """Write `figures/` and `tables/` of what is finished, in the place of an earlier call's.
+
+    Args:
+        folder: that Snakemake runs in.
+
+    Returns:
+        Where they lie, `results/<experiment>/partial`.
+
+    Raises:
+        InputError: no run has finished, or a finished run's table cannot be read.
+    """
+    states = grid_state(config, folder)
+    finished = [state for state in states if state.state in FINISHED]
+    results = folder / paths.results(config.experiment)
+    if not finished:
+        raise InputError(f"{results}: none of {len(states)} runs has finished, so there is nothing to show yet")
+    steps = [_output(config, state, folder, "steps.csv") for state in finished if state.run.stage == "pretrain"]
+    rounds = [_output(config, state, folder, "rounds.csv") for state in finished if state.run.stage == "finetune"]
+    target = results / "partial"
+    shutil.rmtree(target, ignore_errors=True)
+    write_csv(missing_runs(config, states), target / "tables/missing.csv")
+    if steps:
+        _write_stage_one(config, steps, target)
+    else:
+        logger.info("stage I: no run has finished, so it has neither figure nor tables yet")
+    if rounds:
+        _write_stage_two(config, rounds, results, target)
+    else:
+        logger.info("stage II: no run has finished, so it has neither figures nor tables yet")
+    logger.info("%s: of %d of %d runs; tables/missing.csv names the others", target, len(finished), len(states))
+    return target
+
+
+def missing_runs(config: Config, states: Sequence[RunState]) -> pd.DataFrame:
+    """The runs that have not finished, and why: `MISSING_COLUMNS`, a row each."""
+    rows = [
+        {"experiment": config.experiment, "unit": UNITS[state.run.stage]} | vars(state.run) | vars(state)
+        for state in states
+        if state.state not in FINISHED
+    ]
+    return pd.DataFrame(rows, columns=MISSING_COLUMNS)
+
+
+def _output(config: Config, state: RunState, folder: Path, name: str) -> Path:
+    return folder / state.run.fill(paths.folder(config.experiment, state.run.stage)) / name
+
+
+def _write_stage_one(config: Config, files: Sequence[Path], target: Path) -> None:
+    pretrain_jobs = {
+        run.method: jobs.pretrain_job(config, run.method) for run in paths.runs(config) if run.stage == "pretrain"
+    }
+    methods = list(pretrain_jobs)
+    steps = collect_steps(files, methods=methods)
+    write_csv(pretraining_summary(steps, methods=methods), target / "tables/pretraining.csv")
+    overhead = pretraining_overhead(pretrain_jobs, steps, config.channel, config.ledger.bits_per_value)
+    write_csv(overhead, target / "tables/pretraining_overhead.csv")
+    figure = pretraining_figure(steps, methods=methods, seeds=config.grid.seeds)
+    save(figure, [target / f"figures/pretraining{suffix}" for suffix in FORMATS])
+
+
+def _write_stage_two(config: Config, files: Sequence[Path], results: Path, target: Path) -> None:
+    grid = config.grid
+    rounds = collect_rounds(files, methods=grid.methods)
+    split = "test" if (rounds["split"] == "test").any() else "validation"  # where the test scenes are withheld
+    write_csv(rounds, target / "tables/rounds.csv")
+    write_csv(summary(rounds, config.tables, methods=grid.methods), target / "tables/summary.csv")
+    costs = rounds_to_target(rounds, config.tables, methods=grid.methods, split=split)
+    write_csv(costs, target / "tables/rounds_to_target.csv")
+    counts = results / "data/class_counts.csv"
+    test_scenes = pd.read_csv(counts)["test"] if counts.is_file() and split == "test" else None
+    for name, fraction in {"figure4": config.figures.figure4_label_fraction,
+                           "figure5": config.figures.figure5_label_fraction}.items():  # fmt: skip
+        if fraction is None:
+            continue
+        if not (rounds["label_fraction"] == fraction).any():
+            logger.info("%s: no run with label fraction %g has finished, so it is not drawn yet", name, fraction)
+            continue
+        figure = accuracy_figure(
+            rounds,
+            methods=grid.methods,
+            snr_db=grid.snr_db,
+            label_fraction=fraction,
+            seeds=grid.seeds,
+            split=split,
+            majority_accuracy=None if test_scenes is None else test_scenes.max() / test_scenes.sum(),
+        )
+        save(figure, [target / f"figures/{name}{suffix}" for suffix in FORMATS])

@@ -1,0 +1,110 @@
+"""One run's settings, cut from the configuration: what crosses from the workflow into a stage, and nothing else.
+
+A rule hands a job to its script as a parameter, so that a run is repeated when, and only when, a value that decides its
+result has changed.
+"""
+
+from typing import Any
+
+from semcom.common.errors import InputError
+from semcom.common.settings import Settings
+from semcom.config.experiment import Config
+from semcom.config.sections import (
+    ChannelSettings,
+    ComputeSettings,
+    DecoderSettings,
+    EncoderSettings,
+    FinetuneSettings,
+    Fraction,
+    PretrainSettings,
+    ViewSettings,
+)
+
+
+class PretrainJob(Settings):
+    """One run of stage I but for its seed: what crosses from the workflow into `semcom.training.pretrain`."""
+
+    experiment: str
+    method: str
+    modalities: list[str]
+    encoder: EncoderSettings
+    crop_size: int
+    depth_encoding: str
+    views: ViewSettings
+    loss: str
+    options: dict[str, Any]
+    projector: list[int]
+    schedule: PretrainSettings
+    compute: ComputeSettings
+
+
+class FinetuneJob(Settings):
+    """One run of stage II but for its seed: what crosses from the workflow into `semcom.training.finetune`."""
+
+    experiment: str
+    method: str
+    snr_db: float
+    label_fraction: Fraction
+    modalities: list[str]
+    encoder: EncoderSettings
+    crop_size: int
+    evaluation_crop_scale: float
+    depth_encoding: str
+    views: ViewSettings
+    schedule: FinetuneSettings
+    channel: ChannelSettings
+    decoder: DecoderSettings
+    bits_per_value: int
+    compute: ComputeSettings
+
+
+def pretrain_job(config: Config, method: str) -> PretrainJob:
+    """Stage I of a method.
+
+    Raises:
+        InputError: the method is unknown, or has no stage I.
+    """
+    options = config.loss_options(method)
+    if options is None:
+        raise InputError(f"method '{method}' has no loss, so there is nothing to pre-train; do not ask for it")
+    augmentation = config.augmentation_settings(method)
+    return PretrainJob(
+        experiment=config.experiment,
+        method=method,
+        modalities=config.modalities,
+        encoder=config.encoder_settings(method),
+        crop_size=augmentation.crop_size,
+        depth_encoding=augmentation.depth_encoding,
+        views=augmentation.pretrain,
+        loss=config.method(method).loss,
+        options=options.model_dump(),
+        projector=config.method(method).projector,
+        schedule=config.pretrain_settings(method),
+        compute=config.compute,
+    )
+
+
+def finetune_job(config: Config, method: str, snr_db: float, label_fraction: float) -> FinetuneJob:
+    """Stage II of a method at one SNR and label fraction.
+
+    Raises:
+        InputError: the method is unknown.
+    """
+    augmentation = config.augmentation_settings(method)
+    return FinetuneJob(
+        experiment=config.experiment,
+        method=method,
+        snr_db=snr_db,
+        label_fraction=label_fraction,
+        modalities=config.modalities,
+        encoder=config.encoder_settings(method),
+        crop_size=augmentation.crop_size,
+        evaluation_crop_scale=augmentation.evaluation_crop_scale,
+        depth_encoding=augmentation.depth_encoding,
+        views=augmentation.finetune,
+        schedule=config.finetune_settings(method),
+        channel=config.channel,
+        decoder=config.decoder_settings(method),
+        bits_per_value=config.ledger.bits_per_value,
+        compute=config.compute,
+    )

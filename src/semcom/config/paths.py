@@ -1,0 +1,77 @@
+"""The runs of a grid and where their files lie: one source for the rules that write them and for all that reads them.
+
+A *run* is a method and seed of stage I, or a method, SNR, label fraction and seed of stage II. Paths are relative to
+the folder that Snakemake runs in; `{method}`, `{seed}`, `{snr_db}` and `{label_fraction}` in them are its wildcards.
+"""
+
+from dataclasses import dataclass
+
+from semcom.config.experiment import Config
+
+CELLS = {
+    "pretrain": "pretrain/{method}/seed{seed}",
+    "finetune": "finetune/{method}/snr{snr_db}/labels{label_fraction}/seed{seed}",
+}
+OUTPUTS = {  # a run that has all of them is finished
+    "pretrain": ("encoders.pt", "steps.csv", "provenance.json"),
+    "finetune": ("rounds.csv", "ledger.csv", "steps.csv", "provenance.json"),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run; SNR and label fraction are None in stage I."""
+
+    stage: str
+    method: str
+    seed: int
+    snr_db: float | None = None
+    label_fraction: float | None = None
+
+    def __str__(self) -> str:
+        """As progress lines and lists name it."""
+        cell = "" if self.snr_db is None else f" {self.snr_db:g} dB labels {self.label_fraction:g}"
+        return f"{self.stage} {self.method}{cell} seed {self.seed}"
+
+    def fill(self, pattern: str) -> str:
+        """A path pattern with this run in the place of its wildcards."""
+        spelled = {"snr_db": self.snr_db, "label_fraction": self.label_fraction}
+        numbers = {name: f"{value:g}" for name, value in spelled.items() if value is not None}
+        return pattern.format(method=self.method, seed=self.seed, **numbers)
+
+
+def runs(config: Config) -> list[Run]:
+    """All runs of the grid: each stage I that it needs, once, then stage II, in the grid's order."""
+    grid = config.grid
+    return [Run("pretrain", method, seed) for method in config.pretrained_methods() for seed in grid.seeds] + [
+        Run("finetune", method, seed, snr_db, label_fraction)
+        for method in grid.methods
+        for snr_db in grid.snr_db
+        for label_fraction in grid.label_fractions
+        for seed in grid.seeds
+    ]
+
+
+def results(experiment: str) -> str:
+    """The folder of an experiment."""
+    return f"results/{experiment}"
+
+
+def folder(experiment: str, stage: str) -> str:
+    """Where a run's results lie."""
+    return f"{results(experiment)}/{CELLS[stage]}"
+
+
+def log(experiment: str, stage: str) -> str:
+    """The log of a run."""
+    return f"{results(experiment)}/logs/{CELLS[stage]}.log"
+
+
+def benchmark(experiment: str, stage: str) -> str:
+    """Snakemake's own record of a run's time and memory."""
+    return f"{results(experiment)}/benchmarks/{CELLS[stage]}.tsv"
+
+
+def checkpoint(experiment: str, stage: str) -> str:
+    """Where an unfinished run stands; its record (.json) and lock (.lock) lie beside it."""
+    return f"{results(experiment)}/checkpoints/{CELLS[stage]}.pt"

@@ -1,0 +1,1 @@
+"""Networks: encoders, decoder, and how both stages put them together."""

@@ -1,0 +1,1 @@
+"""What an experiment takes: measured in short, predicted in full."""

@@ -1,0 +1,87 @@
+"""Where a run stands, as a file from which a killed job goes on and ends with the same bytes.
+
+Every random draw of a run is addressed by its position (`rng.py`), so a checkpoint holds networks, optimiser, position
+and log, and no random state. It lies outside a rule's declared output, which Snakemake removes when a job fails.
+
+Layout: the line FORMAT, the SHA-256 of the rest as a line, then what `torch.save` makes of the state. torch's own format
+does not notice a changed byte in the middle.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from semcom.common.files import written_atomically
+from semcom.common.reporting import logger
+
+FORMAT = b"semcom-checkpoint-2\n"
+
+
+class Checkpoint:
+    """One run's checkpoint file.
+
+    Args:
+        path: the file; its folder is made when first needed.
+        fingerprint: of all that decides the run, see `fingerprint`. A file with another one is refused.
+    """
+
+    def __init__(self, path: Path, fingerprint: str):
+        self.path, self.fingerprint = path, fingerprint
+
+    def load(self) -> dict | None:
+        """The state last saved, or None where there is none that fits; what does not fit is said in the log."""
+        if not self.path.is_file():
+            return None
+        saved = self._read()
+        if isinstance(saved, str):
+            logger.warning("checkpoint refused: %s %s; starting from the beginning", self.path, saved)
+            return None
+        logger.info("going on from %s", self.path)
+        return saved["state"]
+
+    def save(self, state: dict) -> None:
+        """Replace the file by this state, whole or not at all, and not before it is on the disk.
+
+        Raises:
+            InputError: the disk is full.
+            OSError: the file cannot be written.
+        """
+        import torch  # seconds to import, and not needed before there is something to save
+
+        buffer = io.BytesIO()  # torch.save to a file hides why writing failed
+        torch.save({"fingerprint": self.fingerprint, "state": state}, buffer)
+        content = buffer.getbuffer()
+        with written_atomically(self.path) as temporary, temporary.open("wb") as file:
+            file.write(FORMAT + hashlib.sha256(content).hexdigest().encode() + b"\n")
+            file.write(content)
+
+    def _read(self) -> dict | str:
+        """The content of the file, or what is wrong with it."""
+        import torch
+
+        try:
+            header, digest, content = _parts(self.path.read_bytes())
+        except OSError as error:
+            return f"cannot be read ({error.strerror})"
+        if header != FORMAT:
+            return "is no checkpoint of this program"
+        if hashlib.sha256(content).hexdigest().encode() + b"\n" != digest:
+            return "is damaged"
+        saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        return saved if saved["fingerprint"] == self.fingerprint else "is of other settings, data or code"
+
+
+def _parts(content: bytes) -> tuple[bytes, bytes, bytes]:
+    ends = len(FORMAT), len(FORMAT) + 2 * hashlib.sha256().digest_size + 1
+    return content[: ends[0]], content[ends[0] : ends[1]], content[ends[1] :]
+
+
+def fingerprint(job: dict, seed: int, files: Iterable[Path]) -> str:
+    """A digest of a run's settings, its seed, and its input files by name and content, wherever and of whenever they are."""
+    digest = hashlib.sha256(json.dumps([job, seed], sort_keys=True).encode())
+    for path in map(Path, files):
+        with path.open("rb") as file:
+            digest.update(repr((path.name, hashlib.file_digest(file, "sha256").hexdigest())).encode())
+    return digest.hexdigest()

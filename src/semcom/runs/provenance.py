@@ -1,0 +1,85 @@
+"""What a result was made from: configuration, versions, commit, device, seed, time and memory, as JSON beside it."""
+
+import json
+import os
+import platform
+import subprocess
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from semcom.common.files import write_text
+from semcom.runs.signals import slurm_job
+
+PACKAGES = ("torch", "torchvision", "numpy", "h5py", "pandas", "snakemake")
+
+
+class Provenance:
+    """Collects the record of one run; create it when the run starts."""
+
+    def __init__(self, job: dict, seed: int, device: torch.device):
+        self.job, self.seed, self.device = job, seed, device
+        self.started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self.commit = commit()  # now: the tree may change while the run goes on
+
+    def write(self, path: Path, **told: object) -> None:
+        """Write the record, after all other files of the run.
+
+        Args:
+            told: what only the run knows, such as its status and what it took.
+        """
+        record = {
+            **told,
+            "seed": self.seed,
+            "settings": self.job,
+            "commit": self.commit,
+            "versions": versions(),
+            "device": device_name(self.device),
+            "cpu_threads": torch.get_num_threads(),
+            **scheduler(),
+            "started_utc": self.started,
+        }
+        write_text(path, json.dumps(record, indent=2) + "\n")
+
+
+def scheduler() -> dict[str, str | None]:
+    """Where a scheduler put this process: SLURM job, node and GPUs; None for what no scheduler has said."""
+    job = slurm_job()
+    return {
+        "slurm_job": job,
+        "slurm_node": platform.node() if job else None,
+        "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a result depends on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def commit() -> str:
+    """The commit of the source tree, with `-dirty` where a file differs or is new, or `unknown` outside a checkout."""
+    folder = str(Path(__file__).parents[1])
+    try:
+        head, changes = (
+            subprocess.run(["git", "-C", folder, *command], capture_output=True, text=True, check=True).stdout.strip()
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", folder])
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head + ("-dirty" if changes else "")
+
+
+def device_name(device: torch.device) -> str:
+    """Kind and model of a device, for a person."""
+    if device.type == "cuda":
+        return f"cuda: {torch.cuda.get_device_name(device)}"
+    return f"{device.type}: {platform.processor() or platform.machine()}"

@@ -1,0 +1,1 @@
+"""Stage I and stage II, Algorithm 1, and what they share."""

@@ -1,0 +1,1 @@
+"""Random and centre views of scenes, as whole batches."""
