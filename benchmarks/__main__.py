@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Callable[[Subject, str], list[dict]]] = {
     "profile": steps.profile,
     "arithmetic": arithmetic.choices,
     "threads": arithmetic.threads,
+    "allocator": arithmetic.allocator,
     "peer": peer.scenes_per_second,
     "start": processes.start,
     "ingest": processes.ingest,

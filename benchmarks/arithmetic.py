@@ -6,6 +6,8 @@ import tempfile
 from itertools import product
 from pathlib import Path
 
+import torch
+
 from benchmarks.subject import Subject, bare_step
 from benchmarks.timing import by_turns, row
 from semcom.config import jobs
@@ -13,12 +15,12 @@ from semcom.config.sections import ComputeSettings
 from semcom.models.encoders import save_encoders
 from semcom.training.finetune import finetune
 from semcom.training.pretrain import pretrain
-from semcom.training.process import set_up
+from semcom.training.process import keep_freed_memory, set_up
 
 PLAIN = {"precision": "float32", "channels_last": False, "compile": "none", "tf32": False}
 
 
-def variants(compute: ComputeSettings, *, compiled: bool) -> dict[str, ComputeSettings]:
+def variants(compute: ComputeSettings, device: torch.device, *, compiled: bool) -> dict[str, ComputeSettings]:
     """Precision by memory format by compiler; TF32 where a device has it, CUDA graphs where it has those."""
     found = {"float32": compute.model_copy(update=PLAIN)}
     for precision, channels_last, mode in product(("float32", "bfloat16"), (False, True), ("none", "default")):
@@ -27,7 +29,7 @@ def variants(compute: ComputeSettings, *, compiled: bool) -> dict[str, ComputeSe
         chosen = PLAIN | {"precision": precision, "channels_last": channels_last, "compile": mode}
         parts = [precision, "channels-last" * channels_last, "compiled" * (mode != "none")]
         found[", ".join(filter(None, parts))] = compute.model_copy(update=chosen)
-    if set_up(compute).type == "cuda":
+    if device.type == "cuda":
         best = PLAIN | {"channels_last": True}
         found["float32, channels-last, TF32"] = compute.model_copy(update=best | {"tf32": True})
         graphs = best | {"precision": "bfloat16", "compile": "reduce-overhead"}
@@ -40,7 +42,7 @@ def variants(compute: ComputeSettings, *, compiled: bool) -> dict[str, ComputeSe
 def choices(subject: Subject, name: str, repeats: int = 12, *, compiled: bool = True) -> list[dict]:
     """The bare step of stage I in each arithmetic, against plain float32."""
     batch = 2 * subject.pretrain_job.schedule.batch_size
-    settings = variants(subject.config.compute, compiled=compiled)
+    settings = variants(subject.compute, subject.device, compiled=compiled)
 
     def prepared(compute: ComputeSettings):
         step = bare_step(subject, batch, compute)
@@ -52,13 +54,31 @@ def choices(subject: Subject, name: str, repeats: int = 12, *, compiled: bool = 
         return run
 
     times = by_turns({case: prepared(compute) for case, compute in settings.items()}, repeats)
-    set_up(subject.config.compute)
+    set_up(subject.compute)
     return [
         row(
             name, case, [1e3 * t for t in found], "ms", against="plain float32",
             reference=[1e3 * t for t in times["float32"]], **subject.where(name),
         )
         for case, found in times.items()
+    ]  # fmt: skip
+
+
+def allocator(subject: Subject, name: str, repeats: int = 12) -> list[dict]:
+    """The bare step of stage I with freed memory kept by the process, against given back to the kernel each time."""
+    step = bare_step(subject, 2 * subject.pretrain_job.schedule.batch_size)
+
+    def run(keep: bool) -> None:
+        keep_freed_memory(keep)
+        step()
+
+    times = by_turns({"kept": lambda: run(True), "given back": lambda: run(False)}, repeats)
+    keep_freed_memory()
+    return [
+        row(
+            name, "freed memory kept", [1e3 * t for t in times["kept"]], "ms", against="given back, glibc's default",
+            reference=[1e3 * t for t in times["given back"]], **subject.where(name),
+        )
     ]  # fmt: skip
 
 
@@ -100,7 +120,7 @@ from semcom.training.process import set_up
 from benchmarks.subject import Subject, bare_step
 subject, threads, seconds = Subject(tuple(sys.argv[3:])), int(sys.argv[1]), float(sys.argv[2])
 batch = subject.pretrain_job.schedule.batch_size
-compute = subject.config.compute.model_copy(update={"threads": threads})
+compute = subject.compute.model_copy(update={"threads": threads})
 step = bare_step(subject, 2 * batch, compute)
 set_up(compute)
 for _ in range(3):

@@ -26,8 +26,7 @@ def parts(subject: Subject, name: str, steps: int = STEPS) -> list[dict]:
         "batch": (Scenes, "batch"),
         "all networks, backward": (torch.Tensor, "backward"),
         "gradient norms": (optimization, "gradient_norm"),
-        "clipping": (optimization, "clip_gradient"),
-        "optimizer": (optimization.SGD, "step"),
+        "optimizer, clipping": (torch.optim.SGD, "step"),
     }
     first = {
         "views": (pretrain, "random_views"),

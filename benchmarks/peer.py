@@ -24,7 +24,7 @@ def scenes_per_second(subject: Subject, name: str, steps: int = 30) -> list[dict
     batch = subject.pretrain_job.schedule.batch_size
     rows = []
     for case, changes in (("torch's defaults", PLAIN), ("our arithmetic", {})):
-        compute = subject.config.compute.model_copy(update=changes)
+        compute = subject.compute.model_copy(update=changes)
         turns = against_bare(subject, "pretrain", peer_step(subject, compute), steps)
         ours, theirs = ([batch / seconds for seconds in side] for side in (turns.own, turns.other))
         rows.append(

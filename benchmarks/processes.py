@@ -23,6 +23,7 @@ FIRST_STEP = """
 import sys
 from pathlib import Path
 from semcom.runs.attempt import Attempt
+from semcom.runs.devices import choose
 from semcom.training.process import set_up
 from semcom.data.scenes import load_scenes
 from semcom.models.encoders import save_encoders
@@ -33,7 +34,8 @@ from semcom.analysis.records import write_csv
 from semcom.planning.calibration import EnoughSteps
 
 settings = PretrainJob.model_validate_json(sys.argv[1])
-device = set_up(settings.compute)
+set_up(settings.compute)
+device = choose(settings.compute)
 Provenance(settings.model_dump(), 0, device)
 scenes = load_scenes(*map(Path, sys.argv[2:4]), device=device, modalities=settings.modalities)
 
@@ -144,7 +146,7 @@ def demo(subject: Subject, name: str) -> list[dict]:
             source = ROOT / part
             copy = shutil.copytree if source.is_dir() else shutil.copy2
             copy(source, Path(folder) / part)
-        command = ["-m", "snakemake", "--cores", "2", "--quiet", "all", "--configfile", "config/demo.yaml"]
+        command = ["-m", "snakemake", "all", "--cores", "2", "--quiet", "--configfile", "config/demo.yaml"]
         minutes = _spent(command, cwd=folder)[0] / 60
     where = subject.where(name) | {"size": "config/demo.yaml", "threads": 2}
     return [row(name, "make demo, after installation", [minutes], "min", target=Target(6), **where)]

@@ -70,7 +70,9 @@ print(json.dumps([time.perf_counter() - began, peak_memory_mb(), before]))
 """
 EPOCH = """
 import json, sys, time
+import torch
 from pathlib import Path
+from semcom.runs.devices import choose
 from semcom.training.process import set_up
 from semcom.data.scenes import load_scenes, scene_table
 from semcom.config.jobs import PretrainJob
@@ -82,7 +84,9 @@ def own_memory_mb():
     return proc_status_mb("RssAnon") or peak_memory_mb()
 
 job = PretrainJob.model_validate_json(sys.argv[1])
-device = set_up(job.compute)
+set_up(job.compute)
+torch.optim.SGD([torch.zeros(1, requires_grad=True)])  # loads what every optimizer needs, which is no part of an epoch
+device = choose(job.compute)
 table = scene_table(Path(sys.argv[2]))
 began = time.perf_counter()
 scenes = load_scenes(Path(sys.argv[2]), table, device=device, in_memory_mb=job.compute.data_in_memory_mb)

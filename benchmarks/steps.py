@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.subject import Subject, bare_step, wait
 from benchmarks.timing import Target, by_turns, row
-from semcom.models.precision import encode, laid_out, placed, precision
+from semcom.models.precision import dtype, encode, laid_out, placed
 from semcom.models.system import System
 from semcom.planning.calibration import EnoughSteps
 from semcom.training.evaluation import evaluate
@@ -21,7 +21,7 @@ NEVER = 10**9
 
 
 class TakingTurns:
-    """Takes an attempt's place in a stage: after each of its steps, something else has its turn.
+    """Looks on at a stage: after each of its steps, something else has its turn.
 
     Attributes:
         own, other: seconds of each step, and of what was done after it.
@@ -85,13 +85,13 @@ def stage_steps(subject: Subject, name: str, steps: int = STEPS) -> list[dict]:
 def evaluation(subject: Subject, name: str, repeats: int = 15) -> list[dict]:
     """All test scenes and channel draws of an evaluation against encoding each scene once, from ready-made tensors."""
     scenes, job = subject.scenes, subject.finetune_job
-    system = placed(System(job, scenes, 0), job.compute, subject.device)
+    system = placed(System(job, scenes, 0), subject.compute, subject.device)
     split = "test" if "test" in scenes.indices else "validation"
     indices = scenes.indices[split]
-    view = job.evaluation_crop_scale, job.crop_size, precision(job.compute), job.depth_encoding
+    view = job.evaluation_crop_scale, job.crop_size, dtype(subject.compute), job.depth_encoding
     ready = [
         {
-            m: laid_out(images, job.compute)
+            m: laid_out(images, subject.compute)
             for m, images in centre_views(scenes.batch(part), scenes.modalities, *view).items()
         }
         for part in indices.split(2 * job.schedule.batch_size)
@@ -101,10 +101,13 @@ def evaluation(subject: Subject, name: str, repeats: int = 15) -> list[dict]:
     def encode_once() -> None:
         system.eval()
         for views in ready:
-            encode(system.encoders, views, job.compute)
+            encode(system.encoders, views, subject.compute)
         wait(subject.device)
 
-    times = by_turns({"evaluation": lambda: evaluate(system, scenes, split, job, 0), "encoding": encode_once}, repeats)
+    def evaluation_() -> None:
+        evaluate(system, scenes, split, job, 0, subject.compute)
+
+    times = by_turns({"evaluation": evaluation_, "encoding": encode_once}, repeats)
     case = f"evaluation on {len(indices)} scenes, {job.schedule.channel_draws} channel draws"
     return [
         row(

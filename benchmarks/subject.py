@@ -16,7 +16,8 @@ from semcom.config.experiment import Config, load_config
 from semcom.config.sections import ComputeSettings
 from semcom.data.scenes import Scenes, load_scenes
 from semcom.models.encoders import make_encoders
-from semcom.models.precision import encode, laid_out, placed
+from semcom.models.precision import decide, encode, in_words, laid_out, placed
+from semcom.runs.devices import choose
 from semcom.runs.provenance import device_name
 from semcom.training.process import set_up
 
@@ -59,7 +60,13 @@ class Subject:
 
     @cached_property
     def device(self) -> torch.device:
-        return set_up(self.config.compute)
+        set_up(self.config.compute)
+        return choose(self.config.compute)
+
+    @cached_property
+    def compute(self) -> ComputeSettings:
+        """The configuration's arithmetic, decided for this device."""
+        return decide(self.config.compute, self.device)
 
     @cached_property
     def scenes(self) -> Scenes:
@@ -71,6 +78,7 @@ class Subject:
         return {
             "size": f"{side} x {side}, width {width}",
             "device": device_name(self.device),
+            "arithmetic": in_words(self.compute),
             "threads": self.config.compute.threads,
             "command": f"python -m benchmarks {name} --configfile {' '.join(self.configfiles)}",
         }
@@ -100,9 +108,9 @@ def bare_step(subject: Subject, batch: int, compute: ComputeSettings | None = No
 
     Args:
         batch: images of each modality.
-        compute: arithmetic; None takes the configuration's.
+        compute: arithmetic, decided; None takes the configuration's.
     """
-    compute = compute or subject.config.compute
+    compute = compute or subject.compute
     bare, views = bare_encoders(subject, compute), ready_views(subject, batch, compute)
 
     def step() -> None:

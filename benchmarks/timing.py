@@ -8,7 +8,7 @@ import numpy as np
 
 COLUMNS = [
     "benchmark", "case", "against", "unit", "value", "low", "high", "reference", "ratio", "ratio_low", "ratio_high",
-    "target", "met", "repeats", "size", "device", "threads", "command",
+    "target", "met", "repeats", "size", "device", "arithmetic", "threads", "command",
 ]  # fmt: skip
 
 

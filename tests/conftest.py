@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("Snakefile", "all", "workflow", "config", "envs", "src", "slurm-gpu", "slurm-cpu", "local-gpu")
+PARTS = ("Snakefile", "all", "workflow", "config", "envs", "src", "benchmarks", "slurm-gpu", "slurm-cpu", "local-gpu")
 
 Snakemake = Callable[..., subprocess.CompletedProcess]
 

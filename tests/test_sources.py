@@ -1,8 +1,7 @@
 """Data flows one way: what the package says of its order, and what its files import."""
 
-from conftest import ROOT
-
 import semcom
+from conftest import ROOT
 from semcom.common.sources import NEUTRAL, _imports, source_files
 
 PACKAGE = ROOT / "src/semcom"

@@ -18,8 +18,10 @@ from semcom.link.ledger import exchange
 from semcom.link.pretraining_overhead import pretraining_overhead
 from semcom.losses._correlation import correlation
 from semcom.models.encoders import load_encoders, make_encoders, save_encoders
+from semcom.models.precision import decide
 from semcom.models.system import System
 from semcom.rng import stream
+from semcom.runs.devices import choose
 from semcom.training import finetune as stage_two_module
 from semcom.training import optimization
 from semcom.training.evaluation import evaluate
@@ -29,6 +31,7 @@ from semcom.training.process import set_up
 
 CONFIG = load_config(ROOT / "config/test.yaml")
 SIDE = CONFIG.data.image_size
+COMPUTE = decide(CONFIG.compute, torch.device("cpu"))
 
 
 @pytest.fixture(autouse=True)
@@ -206,7 +209,7 @@ def test_the_encoders_of_stage_one_are_those_that_stage_two_starts_from(tmp_path
     system = System(job, scenes, 0)
     load_encoders(system.encoders, tmp_path / "encoders.pt")
     start = finetune(job, scenes, 0, tmp_path / "encoders.pt").rounds.iloc[0]
-    assert evaluate(system, scenes, "test", job, 0).loss == pytest.approx(start["loss"])
+    assert evaluate(system, scenes, "test", job, 0, COMPUTE).loss == pytest.approx(start["loss"])
 
 
 def test_frozen_encoders_stay_as_they_are_and_ask_for_no_gradient(monkeypatch):
@@ -258,7 +261,7 @@ def test_accuracy_over_classes_weighs_each_class_alike():
         for parameter in system.decoder.parameters():
             parameter.zero_()
         system.decoder[-1].bias[0] = 1.0
-    score = evaluate(system, scenes, "test", job, 0)
+    score = evaluate(system, scenes, "test", job, 0, COMPUTE)
     labels = scenes.labels[scenes.indices["test"]]
     assert score.accuracy == pytest.approx((labels == 0).float().mean().item())
     assert score.mean_class_accuracy == pytest.approx(1 / 3)
@@ -272,7 +275,7 @@ def test_evaluation_encodes_each_scene_once_whatever_the_draws():
     system = System(job, scenes, 0)
     seen = []
     system.encoders["rgb"].register_forward_hook(lambda module, inputs, output: seen.append(len(output)))
-    evaluate(system, scenes, "test", job, 0)
+    evaluate(system, scenes, "test", job, 0, COMPUTE)
     assert sum(seen) == len(scenes.indices["test"])
 
 
@@ -280,8 +283,8 @@ def test_more_draws_estimate_the_same_loss():
     scenes = made_scenes()
     one = stage_two(snr_db=0)
     system = System(one, scenes, 0)
-    scores = [evaluate(system, scenes, "test", one, seed).loss for seed in range(20)]
-    many = evaluate(system, scenes, "test", stage_two(snr_db=0, channel_draws=40), 0).loss
+    scores = [evaluate(system, scenes, "test", one, seed, COMPUTE).loss for seed in range(20)]
+    many = evaluate(system, scenes, "test", stage_two(snr_db=0, channel_draws=40), 0, COMPUTE).loss
     error = pd.Series(scores).std() / math.sqrt(20)
     assert many == pytest.approx(pd.Series(scores).mean(), abs=5 * error)
 
@@ -335,7 +338,7 @@ def test_a_gpu_that_is_not_there_is_named():
     if torch.cuda.is_available():
         pytest.skip("there is one")
     with pytest.raises(InputError, match="compute.device: 'cuda' cannot be used"):
-        set_up(CONFIG.compute.model_copy(update={"device": "cuda"}))
+        choose(CONFIG.compute.model_copy(update={"device": "cuda"}))
 
 
 def test_scenes_are_left_as_they_were():

@@ -1,9 +1,9 @@
 """Schedules, batches, random streams and the test for divergence, from what their docstrings promise."""
 
+import copy
 import io
 import math
-import subprocess
-import sys
+from itertools import pairwise
 
 import pytest
 import torch
@@ -13,10 +13,13 @@ from semcom.config.experiment import load_config
 from semcom.rng import stream, stream_seed
 from semcom.training.batches import epoch_batches, steps_per_epoch
 from semcom.training.optimization import (
-    SGD,
+    DIVERGED,
+    OK,
+    descend,
     gradient_norm,
     has_diverged,
     learning_rate_factor,
+    make_optimizer,
     set_learning_rates,
     weight_norm,
 )
@@ -65,66 +68,120 @@ def test_a_warm_up_as_long_as_the_run_does_not_fail():
     assert learning_rate_factor(10, 10, 10, "cosine") <= 1
 
 
-def test_each_group_keeps_its_own_peak():
-    parameters = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
-    optimizer = SGD([([p], lr) for p, lr in zip(parameters, (0.1, 0.4), strict=True)], 0.9, 0.0)
+def descent(**changes):
+    """A schedule that differs from the tests' own in how steps are taken."""
+    return CONFIG.pretrain.model_copy(update={"clip_gradient_norm": None} | changes)
+
+
+def linear(*sizes: int) -> torch.nn.Sequential:
+    return torch.nn.Sequential(*(torch.nn.Linear(a, b) for a, b in pairwise(sizes)))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "lars"])
+def test_each_network_keeps_its_own_peak(optimizer):
+    networks = [(linear(2, 3), 0.1), (linear(3, 1), 0.4)]
+    made = make_optimizer(networks, descent(optimizer=optimizer))
     for factors in ((0.5, 0.5), (0.0, 0.25)):
-        set_learning_rates(optimizer, *factors)
-        assert [g["lr"] for g in optimizer.param_groups] == pytest.approx([0.1 * factors[0], 0.4 * factors[1]])
+        set_learning_rates(made, *factors)
+        rates = {group["network"]: group["lr"] for group in made.param_groups}
+        assert rates == pytest.approx({0: 0.1 * factors[0], 1: 0.4 * factors[1]})
+    assert sum(len(group["params"]) for group in made.param_groups) == 4  # each parameter once
 
 
-# SGD
+def test_sgd_decays_everything_and_the_others_neither_biases_nor_normalisation():
+    network = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+    for optimizer, bare in (("sgd", 0), ("adamw", 3), ("lars", 3)):
+        made = make_optimizer([(network, 0.1)], descent(optimizer=optimizer, weight_decay=0.05))
+        spared = [p for group in made.param_groups if group["weight_decay"] == 0 for p in group["params"]]
+        assert len(spared) == bare and all(p.dim() == 1 for p in spared)
 
 
-@pytest.mark.parametrize("resumed_at", [None, 2, 5])
-def test_sgd_is_torchs(resumed_at):
-    """Two groups at their own rates, the first without gradients for three steps; also gone on from a saved state."""
+def _lars_by_hand(w, g, v, lr, beta, momentum, *, adapt):
+    """Algorithm 1 of arXiv 1708.03888 for one layer; without `adapt` plain SGD with no decay."""
+    if adapt:
+        g = g + beta * w
+        g = 0.001 * w.norm() / g.norm() * g
+    v = g if v is None else momentum * v + g
+    return w - lr * v, v
+
+
+@pytest.mark.parametrize("bound", [None, 0.5])
+def test_lars_takes_the_steps_of_its_paper(bound):
     torch.manual_seed(0)
-    starts = [torch.randn(3, 2, 4, 4).contiguous(memory_format=torch.channels_last), torch.randn(5), torch.randn(4, 2)]
-    ours, theirs = ([torch.nn.Parameter(x.clone()) for x in starts] for _ in range(2))
-    groups = [(ours[:2], 0.1), (ours[2:], 0.4)]
-    optimizer = SGD(groups, momentum=0.9, weight_decay=0.05)
-    reference = torch.optim.SGD(
-        [{"params": theirs[:2], "lr": 0.1}, {"params": theirs[2:], "lr": 0.4}], momentum=0.9, weight_decay=0.05
-    )
-    for step in range(8):
-        if step == resumed_at:
-            buffer = io.BytesIO()
-            torch.save(optimizer.state_dict(), buffer)
-            buffer.seek(0)
-            optimizer = SGD(groups, momentum=0.9, weight_decay=0.05)
-            optimizer.load_state_dict(torch.load(buffer, weights_only=True))
-        factors = (1 / (step + 1), 1.0)
-        set_learning_rates(optimizer, *factors)
-        for group, peak, factor in zip(reference.param_groups, (0.1, 0.4), factors, strict=True):
-            group["lr"] = peak * factor
-        optimizer.zero_grad()
-        reference.zero_grad()
-        for position, (p, q) in enumerate(zip(ours, theirs, strict=True)):
-            if step >= 3 or position == 2:
-                p.grad = torch.randn_like(p)
-                q.grad = p.grad.clone()
-        optimizer.step()
-        reference.step()
-        for p, q in zip(ours, theirs, strict=True):
-            assert torch.allclose(p, q, atol=1e-6)
+    network = linear(4, 3)
+    settings = descent(optimizer="lars", weight_decay=0.05, momentum=0.9, clip_gradient_norm=bound)
+    optimizer = make_optimizer([(network, 0.2)], settings)
+    expected = {name: (p.detach().clone(), None) for name, p in network.named_parameters()}
+    for _ in range(3):
+        x = torch.randn(5, 4)
+        loss = network(x).square().sum()
+        gradients = torch.autograd.grad(network(x).square().sum(), list(network.parameters()))
+        norm = torch.linalg.vector_norm(torch.cat([g.flatten() for g in gradients]))
+        divisor = max(1.0, float(norm) / bound) if bound else 1.0
+        for (name, (w, v)), g in zip(expected.items(), gradients, strict=True):
+            expected[name] = _lars_by_hand(w, g / divisor, v, 0.2, 0.05, 0.9, adapt=w.dim() > 1)
+        descend(optimizer, loss, {"network": network}, settings)
+        for name, p in network.named_parameters():
+            assert torch.allclose(p, expected[name][0], atol=1e-6)
 
 
-def test_a_job_does_not_load_what_compiling_needs():
-    """`torch.compile`'s machinery takes as long to import as torch; neither stage's steps or evaluations may load it."""
-    code = """
-import sys
-from test_stages import CONFIG, finetune, made_scenes, pretrain, set_up, stage_one, stage_two
-set_up(CONFIG.compute)
-pretrain(stage_one(epochs=1), made_scenes(), 0)
-finetune(stage_two(epochs=1), made_scenes(), 0, None)
-loaded = [name for name in ("torch._dynamo", "torch._inductor", "torchvision") if name in sys.modules]
-sys.exit(" and ".join(loaded) or 0)
-"""
-    ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT / "tests", capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "lars"])
+@pytest.mark.parametrize("bound", [None, 0.3, 1e6])
+def test_clipping_inside_the_step_is_clipping_before_it(optimizer, bound):
+    """Against torch's own clipping and a fresh optimizer without `grad_scale`."""
+    torch.manual_seed(0)
+    ours = linear(4, 6, 2)
+    theirs = copy.deepcopy(ours)
+    settings = descent(optimizer=optimizer, clip_gradient_norm=bound)
+    a, b = (make_optimizer([(network, 0.1)], settings) for network in (ours, theirs))
+    for _ in range(4):
+        x = torch.randn(8, 4)
+        numbers, status = descend(a, ours(x).square().sum(), {"all": ours}, settings)
+        b.zero_grad()
+        theirs(x).square().sum().backward()
+        norm = torch.nn.utils.clip_grad_norm_(theirs.parameters(), bound or math.inf)
+        b.step()
+        assert status == OK and numbers["gradient_norm"] == pytest.approx(norm.item(), rel=1e-5)
+        for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+            assert torch.allclose(p, q, atol=2e-6)
+
+
+def test_a_diverged_step_is_not_taken():
+    network = linear(2, 1)
+    before = copy.deepcopy(network.state_dict())
+    settings = descent(diverged_gradient_norm=1e-12)
+    optimizer = make_optimizer([(network, 0.1)], settings)
+    numbers, status = descend(optimizer, network(torch.ones(3, 2)).sum(), {"all": network}, settings)
+    assert status == DIVERGED and numbers["gradient_norm"] > 1e-12
+    assert all(torch.equal(value, network.state_dict()[name]) for name, value in before.items())
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "lars"])
+@pytest.mark.parametrize("resumed_at", [2, 5])
+def test_an_optimizer_goes_on_from_its_saved_state(optimizer, resumed_at):
+    """Two networks, the first without gradients for three steps, as frozen encoders are."""
+    settings = descent(optimizer=optimizer)
+
+    def run(resumed: int | None) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        first, second = linear(3, 4), linear(4, 2)
+        groups = [(first, 0.1), (second, 0.4)]
+        made = make_optimizer(groups, settings)
+        for step in range(8):
+            if step == resumed:
+                buffer = io.BytesIO()
+                torch.save(made.state_dict(), buffer)
+                buffer.seek(0)
+                made = make_optimizer(groups, settings)
+                made.load_state_dict(torch.load(buffer, weights_only=True))
+            set_learning_rates(made, 0.0 if step < 3 else 1.0, 1.0)
+            x = torch.randn(5, 3)
+            with torch.set_grad_enabled(step >= 3):
+                z = first(x)
+            descend(made, second(z).square().mean(), {"all": torch.nn.ModuleList([first, second])}, settings)
+        return [p.detach() for network in (first, second) for p in network.parameters()]
+
+    assert all(torch.equal(p, q) for p, q in zip(run(None), run(resumed_at), strict=True))
 
 
 # Batches

@@ -15,6 +15,7 @@ from semcom.config.jobs import FinetuneJob, PretrainJob
 from semcom.data.scenes import load_scenes
 from semcom.planning.calibration import calibrate
 from semcom.runs.checkpoint import fingerprint
+from semcom.runs.devices import choose
 from semcom.training.process import set_up
 
 with reported_to(snakemake.log[0]):
@@ -22,7 +23,8 @@ with reported_to(snakemake.log[0]):
     job, seed = settings(**snakemake.params.job), snakemake.params.seed
     output = Path(snakemake.output[0])
     fingerprint(snakemake.params.job, seed, snakemake.input)  # as every attempt begins
-    device = set_up(job.compute)
+    set_up(job.compute)
+    device = choose(job.compute)
     scenes = load_scenes(
         snakemake.input.scenes,
         snakemake.input.splits,

@@ -12,12 +12,14 @@ with reported_to(snakemake.log[0]), Attempt("finetune", job, seed, **files) as a
     from semcom.analysis.records import write_csv
     from semcom.config.jobs import FinetuneJob
     from semcom.data.scenes import load_scenes
+    from semcom.runs.devices import choose
     from semcom.runs.provenance import Provenance
     from semcom.training.finetune import finetune
     from semcom.training.process import set_up
 
     settings = FinetuneJob(**job)
-    device = set_up(settings.compute)
+    set_up(settings.compute)
+    device = choose(settings.compute)
     provenance = Provenance(job, seed, device)
     scenes = load_scenes(
         snakemake.input.scenes,
@@ -31,4 +33,5 @@ with reported_to(snakemake.log[0]), Attempt("finetune", job, seed, **files) as a
     write_csv(result.rounds, snakemake.output.rounds)
     write_csv(result.ledger, snakemake.output.ledger)
     write_csv(result.steps, snakemake.output.steps)
-    provenance.write(Path(snakemake.output.provenance), stage="finetune", status=result.status, **attempt.account())
+    told = {"status": result.status, "arithmetic": result.arithmetic, **attempt.account()}
+    provenance.write(Path(snakemake.output.provenance), stage="finetune", **told)

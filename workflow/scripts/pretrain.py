@@ -13,12 +13,14 @@ with reported_to(snakemake.log[0]), Attempt("pretrain", job, seed, **files) as a
     from semcom.config.jobs import PretrainJob
     from semcom.data.scenes import load_scenes
     from semcom.models.encoders import save_encoders
+    from semcom.runs.devices import choose
     from semcom.runs.provenance import Provenance
     from semcom.training.pretrain import pretrain
     from semcom.training.process import set_up
 
     settings = PretrainJob(**job)
-    device = set_up(settings.compute)
+    set_up(settings.compute)
+    device = choose(settings.compute)
     provenance = Provenance(job, seed, device)
     scenes = load_scenes(
         snakemake.input.scenes,
@@ -30,4 +32,5 @@ with reported_to(snakemake.log[0]), Attempt("pretrain", job, seed, **files) as a
     result = pretrain(settings, scenes, seed, attempt)
     write_csv(result.steps, snakemake.output.steps)
     save_encoders(result.encoders, Path(snakemake.output.encoders), result.status)
-    provenance.write(Path(snakemake.output.provenance), stage="pretrain", status=result.status, **attempt.account())
+    told = {"status": result.status, "arithmetic": result.arithmetic, **attempt.account()}
+    provenance.write(Path(snakemake.output.provenance), stage="pretrain", **told)

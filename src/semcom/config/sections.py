@@ -171,9 +171,14 @@ class ScheduleSettings(Settings):
         "leave out what remains of an epoch after the last whole batch",
         "795 and 397 scenes leave 27 and 13, too few for batch statistics",
     )
-    momentum: float = silent("SGD momentum", "the usual 0.9", ge=0, lt=1)
+    optimizer: Literal["sgd", "adamw", "lars"] = from_paper(
+        "sgd; or adamw, lars, which let biases and normalisation layers decay not at all",
+        "Sec. IV-A: SGD",
+        default="sgd",
+    )
+    momentum: float = silent("momentum of SGD and LARS, first beta of AdamW", "the usual 0.9", ge=0, lt=1)
     weight_decay: float = silent(
-        "L2 penalty of SGD, named but not printed",
+        "L2 penalty of SGD and LARS, named but not printed; decoupled in AdamW",
         "lightly's 5e-4 for ResNet-18; none at all was worse with each method on validation rooms (one seed; "
         "stage I, of supervised stage II)",
         ge=0,
@@ -315,10 +320,14 @@ class ComputeSettings(Settings):
     data_in_memory_mb: int = ours(
         "a data set larger than this, as integers, stays on disk and is read batch by batch through a memory map", gt=0
     )
-    precision: Literal["float32", "bfloat16"] = silent(
-        "arithmetic of the encoders; losses stay in float32", "half to two thirds of the time of float32"
+    precision: Literal["auto", "float32", "bfloat16"] = silent(
+        "arithmetic of the encoders; losses stay in float32. auto: bfloat16 where the device computes it natively, else "
+        "float32, decided when a run begins",
+        "auto: the faster of the two on each kind of processor measured",
     )
-    channels_last: bool = ours("memory format of the images; results differ in the last bits only")
+    channels_last: bool | Literal["auto"] = ours(
+        "memory format of the images; results differ in the last bits only. auto: true on a CPU, and elsewhere with bfloat16"
+    )
     compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = ours(
         "mode of torch.compile for the encoders; reduce-overhead replays CUDA graphs on a GPU"
     )

@@ -32,6 +32,10 @@ class System(nn.Module):
             torch.manual_seed(stream_seed(seed, "initial weights", "decoder"))
             self.decoder = make_decoder(received, len(scenes.class_names), job.decoder.hidden, job.decoder.dropout)
 
+    def receive(self, z: dict[str, Tensor], generators: dict[str, torch.Generator]) -> Tensor:
+        """Eqs. (2) and (3): features over each device's link, concatenated, to (B, received values)."""
+        return torch.cat([link(z[m], generators[m]) for m, link in self.links.items()], dim=1)
+
     def decide(self, z: dict[str, Tensor], generators: dict[str, torch.Generator]) -> Tensor:
         """Eqs. (2) to (4): features over each device's link, concatenated, to (B, classes) logits."""
-        return self.decoder(torch.cat([link(z[m], generators[m]) for m, link in self.links.items()], dim=1))
+        return self.decoder(self.receive(z, generators))

@@ -7,7 +7,7 @@ from semcom.config.jobs import PretrainJob
 from semcom.config.sections import ComputeSettings
 from semcom.data.scenes import Scenes
 from semcom.models.encoders import make_encoders, make_head
-from semcom.models.precision import encode
+from semcom.models.precision import encode, in_precision
 from semcom.rng import stream_seed
 
 
@@ -23,10 +23,13 @@ class TwoViews(nn.Module):
             self.projectors = nn.ModuleDict({m: make_head(job.encoder.features, job.projector) for m in job.modalities})
 
     def features(self, views: dict[str, Tensor], compute: ComputeSettings) -> tuple[list[Tensor], list[Tensor]]:
-        """Two views of all modalities, (2 B, C, side, side), to what the loss sees: M tensors (B, K) for each view.
+        """Two views of all modalities, (2 B, C, side, side), to what the loss sees: M float32 tensors (B, K) for each view.
 
-        Both views pass in one batch, which batch normalisation thus sees whole.
+        Both views pass in one batch, which batch normalisation thus sees whole. Projectors run in the encoders' precision.
         """
-        z = encode(self.encoders, views, compute)
-        first, second = zip(*(self.projectors[m](both).chunk(2) for m, both in z.items()), strict=True)
+        seen = [
+            in_precision(self.projectors[m], z, compute).float()
+            for m, z in encode(self.encoders, views, compute).items()
+        ]
+        first, second = zip(*(both.chunk(2) for both in seen), strict=True)
         return list(first), list(second)

@@ -15,7 +15,7 @@ from semcom.common.errors import InputError
 from semcom.common.usage import peak_device_memory_mb, peak_memory_mb
 from semcom.config.jobs import FinetuneJob, PretrainJob
 from semcom.data.scenes import Scenes
-from semcom.models.precision import placed
+from semcom.models.precision import decide, placed
 from semcom.models.system import System
 from semcom.runs.checkpoint import Checkpoint
 from semcom.runs.provenance import device_name
@@ -34,7 +34,7 @@ class Pace:
     """What a run of a stage and method takes.
 
     Attributes:
-        start_s: from the first line of its script to its first step: imports, scenes, networks.
+        start_s: from the first line of its script to its first step, evaluations left out: imports, scenes, networks.
         steps: that were timed.
         step_s, evaluation_s, checkpoint_s: seconds each; an evaluation is of all splits, and stage I has none.
         peak_memory_mb, peak_device_memory_mb: as a run's provenance gives them.
@@ -54,7 +54,7 @@ class Pace:
 
 
 class Stopwatch:
-    """Takes an attempt's place in a stage: notes when each step is done, and ends the stage after enough of them.
+    """Looks on at a stage: notes when each step is done, and ends the stage after enough of them.
 
     Args:
         warm_up: steps that do not count.
@@ -64,13 +64,11 @@ class Stopwatch:
 
     def __init__(self, *, warm_up: int = WARM_UP, steps: Sequence[int] = STEPS, seconds: float = SECONDS):
         self.warm_up, self.steps, self.seconds = warm_up, steps, seconds
-        self.began: float | None = None
         self.times: list[float] = []
         self.state: dict | None = None
 
     def start(self, total: int) -> None:
         """The run begins, from the beginning."""
-        self.began = time.monotonic()
 
     def step_done(self, done: int, state: Callable[[], dict], **reached: object) -> None:
         """A step is done.
@@ -132,15 +130,16 @@ def calibrate(
         watch = _timed(lambda watch: pretrain(job, scenes, seed, watch), seconds)
     else:
         watch = _timed(lambda watch: finetune(job, scenes, seed, None, watch), seconds)
+    step_s, evaluation_s = watch.step_s(), 0.0 if first else _evaluation_s(job, scenes, seed, seconds)
     return Pace(
         stage="pretrain" if first else "finetune",
         method=job.method,
         device=device_name(scenes.device),
         threads=torch.get_num_threads(),
-        start_s=watch.began - began,
+        start_s=watch.times[0] - began - step_s - evaluation_s,
         steps=watch.counted,
-        step_s=watch.step_s(),
-        evaluation_s=0.0 if first else _evaluation_s(job, scenes, seed, seconds),
+        step_s=step_s,
+        evaluation_s=evaluation_s,
         checkpoint_s=_checkpoint_s(watch.state, checkpoint),
         peak_memory_mb=peak_memory_mb(),
         peak_device_memory_mb=peak_device_memory_mb(),
@@ -159,13 +158,14 @@ def _timed(stage: Callable[[Stopwatch], object], seconds: float) -> Stopwatch:
 
 
 def _evaluation_s(job: FinetuneJob, scenes: Scenes, seed: int, seconds: float) -> float:
-    system = placed(System(job, scenes, seed), job.compute, scenes.device)
+    compute = decide(job.compute, scenes.device)
+    system = placed(System(job, scenes, seed), compute, scenes.device)
     times: list[float] = []
     for number in range(1 + EVALUATIONS):
         began = time.monotonic()
         for split in EVALUATED_SPLITS:
             if split in scenes.indices:
-                evaluate(system, scenes, split, job, seed)
+                evaluate(system, scenes, split, job, seed, compute)
         if number:  # the first is a warm-up
             times.append(time.monotonic() - began)
         if sum(times) > seconds:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from semcom.common import processor
 from semcom.common.files import write_text
 from semcom.runs.signals import slurm_job
 
@@ -82,4 +83,4 @@ def device_name(device: torch.device) -> str:
     """Kind and model of a device, for a person."""
     if device.type == "cuda":
         return f"cuda: {torch.cuda.get_device_name(device)}"
-    return f"{device.type}: {platform.processor() or platform.machine()}"
+    return f"{device.type}: {processor.name() if device.type == 'cpu' else platform.machine()}"

@@ -1,13 +1,15 @@
 """Scores of a trained system on a split, over several realisations of the channel."""
 
+import math
 from dataclasses import dataclass
 
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, one_hot
 
 from semcom.config.jobs import FinetuneJob
+from semcom.config.sections import ComputeSettings
 from semcom.data.scenes import Scenes
-from semcom.models.precision import encode, precision
+from semcom.models.precision import dtype, encode
 from semcom.models.system import System
 from semcom.rng import stream
 from semcom.views.views import centre_views
@@ -25,27 +27,39 @@ class Score:
 
 
 @torch.no_grad()
-def evaluate(system: System, scenes: Scenes, split: str, job: FinetuneJob, seed: int) -> Score:
+def evaluate(
+    system: System, scenes: Scenes, split: str, job: FinetuneJob, seed: int, compute: ComputeSettings
+) -> Score:
     """Score a split, each scene encoded once and sent `channel_draws` times.
 
     The channel's realisations are the same at every evaluation of a run, and for every method of the same seed.
+
+    Args:
+        compute: arithmetic, decided (`precision.decide`).
+
+    Raises:
+        FloatingPointError: the cross-entropy is not finite: the run has diverged.
     """
     system.eval()
     indices = scenes.indices[split]
     labels = scenes.labels[indices]
-    view = job.evaluation_crop_scale, job.crop_size, precision(job.compute), job.depth_encoding
+    view = job.evaluation_crop_scale, job.crop_size, dtype(compute), job.depth_encoding
     chunks = [
-        encode(system.encoders, centre_views(scenes.batch(part), scenes.modalities, *view), job.compute)
+        encode(system.encoders, centre_views(scenes.batch(part), scenes.modalities, *view), compute)
         for part in indices.split(2 * job.schedule.batch_size)  # as many images at once as in stage I
     ]
     z = {m: torch.cat([chunk[m] for chunk in chunks]) for m in job.modalities}
-    totals = torch.zeros(3, device=scenes.device)
+    received = []
     for draw in range(job.schedule.channel_draws):
         noise = {m: stream(seed, "evaluate", split, m, draw, device=scenes.device) for m in job.modalities}
-        logits = system.decide(z, noise)
-        hits = (logits.argmax(dim=1) == labels).float()
-        per_class = torch.zeros(len(scenes.class_names), device=scenes.device).index_add(0, labels, hits)
-        scenes_per_class = labels.bincount(minlength=len(scenes.class_names))
-        recall = per_class[scenes_per_class > 0] / scenes_per_class[scenes_per_class > 0]
-        totals += torch.stack([hits.mean(), recall.mean(), cross_entropy(logits, labels)])
-    return Score(*(totals / job.schedule.channel_draws).tolist())
+        received.append(system.receive(z, noise))
+    logits = system.decoder(torch.stack(received))  # (draws, scenes, classes)
+    hits = (logits.argmax(dim=2) == labels).float()
+    of_class = one_hot(labels, len(scenes.class_names)).float()
+    occurs = of_class.sum(dim=0) > 0
+    recall = (hits.mean(dim=0) @ of_class)[occurs] / of_class.sum(dim=0)[occurs]
+    loss = cross_entropy(logits.flatten(0, 1), labels.repeat(len(logits)))
+    score = Score(*torch.stack([hits.mean(), recall.mean(), loss]).tolist())
+    if not math.isfinite(score.loss):
+        raise FloatingPointError(f"the cross-entropy on the {split} scenes is {score.loss}")
+    return score

@@ -1,15 +1,53 @@
-"""What both stages share: device and arithmetic, batches, learning rates, gradient norms."""
+"""One step of gradient descent, as both stages take it: learning rate, norms, divergence, clipping, optimizer."""
 
 import math
 from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.optim.sgd import sgd
+
+from semcom.config.sections import ScheduleSettings
+from semcom.training.lars import LARS
 
 OK = "ok"
 DIVERGED = "diverged"
 PRETRAINING_DIVERGED = "pretraining_diverged"
+
+Group = tuple[nn.Module, float]  # networks that share a peak learning rate, and that rate
+
+
+def make_optimizer(groups: Iterable[Group], schedule: ScheduleSettings) -> torch.optim.Optimizer:
+    """The configured optimizer of torch, with a group (or two) for each network and its own peak learning rate.
+
+    SGD, which the paper names, has momentum and an L2 penalty on every parameter. AdamW takes `momentum` as its first
+    beta. AdamW and LARS let biases and normalisation layers decay not at all, as their public uses do; LARS does not
+    adapt their step either.
+
+    Returns:
+        An optimizer whose `param_groups` have `peak_lr` beside `lr`, which is used, and the number of the `network`
+        they are of.
+    """
+    made = []
+    for number, (network, peak) in enumerate(groups):
+        shared = {"lr": peak, "peak_lr": peak, "network": number}
+        if schedule.optimizer == "sgd":
+            made.append({"params": list(network.parameters()), **shared})
+            continue
+        parameters = list(network.parameters())
+        plain = {"weight_decay": 0.0} | ({"adapt": False} if schedule.optimizer == "lars" else {})
+        made.append({"params": [p for p in parameters if p.dim() > 1], **shared})
+        made.append({"params": [p for p in parameters if p.dim() <= 1], **shared, **plain})
+    decay, momentum = schedule.weight_decay, schedule.momentum
+    if schedule.optimizer == "adamw":
+        return torch.optim.AdamW(made, betas=(momentum, 0.999), weight_decay=decay, fused=True)
+    kind = {"sgd": torch.optim.SGD, "lars": LARS}[schedule.optimizer]
+    return kind(made, lr=0.0, momentum=momentum, weight_decay=decay, fused=True)
+
+
+def set_learning_rates(optimizer: torch.optim.Optimizer, *factors: float) -> None:
+    """Set the rate of each network's groups to its factor times their own peak."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak_lr"] * factors[group["network"]]
 
 
 def learning_rate_factor(step: int, total_steps: int, warmup_steps: int, decay: str) -> float:
@@ -25,76 +63,52 @@ def learning_rate_factor(step: int, total_steps: int, warmup_steps: int, decay: 
     return (1 + math.cos(math.pi * progress)) / 2
 
 
-class SGD:
-    """Stochastic gradient descent with momentum and L2 penalty, as `torch.optim.SGD`, by torch's functional form of it.
-
-    Making an object of any of torch's optimizer classes loads what `torch.compile` needs, which takes about as long as
-    importing torch itself.
+def descend(
+    optimizer: torch.optim.Optimizer,
+    loss: Tensor,
+    networks: Mapping[str, nn.Module],
+    schedule: ScheduleSettings,
+    readings: Mapping[str, Tensor] | None = None,
+) -> tuple[dict[str, float], str]:
+    """Backward pass, norms, and the step, which is not taken where the run has diverged.
 
     Args:
-        groups: parameters and their peak learning rate.
+        loss: scalar.
+        networks: by name, all that the loss trains, no parameter in two of them.
+        readings: scalars to be read from the device together with the norms.
 
-    Attributes:
-        param_groups: for each group `params`, `peak_lr`, and `lr`, which is used, and is the peak at first.
+    Returns:
+        Numbers: `loss`, the readings, `gradient_norm` of all networks together, and `gradient_norm_<name>` of each; and
+        `OK` or `DIVERGED`: a number is not finite, or the gradient norm is beyond its bound.
     """
-
-    def __init__(self, groups: Iterable[tuple[Iterable[nn.Parameter], float]], momentum: float, weight_decay: float):
-        self.param_groups = [{"params": list(parameters), "lr": peak, "peak_lr": peak} for parameters, peak in groups]
-        self._constants = {"momentum": momentum, "weight_decay": weight_decay}
-        self._momenta: list[list[Tensor | None]] = [[None] * len(group["params"]) for group in self.param_groups]
-
-    def zero_grad(self) -> None:
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
-
-    @torch.no_grad()
-    def step(self) -> None:
-        """Move the parameters of each group that has gradients; a group's parameters have them all, or none."""
-        for group, momenta in zip(self.param_groups, self._momenta, strict=True):
-            parameters = group["params"]
-            gradients = [p.grad for p in parameters if p.grad is not None]
-            if gradients:
-                sgd(
-                    parameters, gradients, momenta, fused=True, lr=group["lr"], dampening=0.0, nesterov=False,
-                    maximize=False, **self._constants,
-                )  # fmt: skip
-
-    def state_dict(self) -> dict[str, list]:
-        return {"momenta": self._momenta}
-
-    def load_state_dict(self, state: Mapping[str, list]) -> None:
-        self._momenta = [
-            [saved if saved is None else saved.to(p.device) for p, saved in zip(group["params"], momenta, strict=True)]
-            for group, momenta in zip(self.param_groups, state["momenta"], strict=True)
-        ]
+    optimizer.zero_grad()
+    loss.backward()
+    norms = {name: gradient_norm(network).to(loss.device) for name, network in networks.items()}
+    norm = torch.linalg.vector_norm(torch.stack(list(norms.values())))
+    found = {"loss": loss, **(readings or {}), "gradient_norm": norm}
+    found |= {f"gradient_norm_{name}": each for name, each in norms.items()}
+    numbers = dict(zip(found, torch.stack([value.detach() for value in found.values()]).tolist(), strict=True))
+    if has_diverged(numbers.values(), numbers["gradient_norm"], schedule.diverged_gradient_norm):
+        return numbers, DIVERGED
+    # Fused optimizers divide gradients by this as they read them, which spares a pass over all of them.
+    optimizer.grad_scale = clipping_divisor(norm, schedule.clip_gradient_norm)
+    optimizer.step()
+    return numbers, OK
 
 
-def set_learning_rates(optimizer: SGD, *factors: float) -> None:
-    """Set each group to its factor times its own peak."""
-    for group, factor in zip(optimizer.param_groups, factors, strict=True):
-        group["lr"] = group["peak_lr"] * factor
+def clipping_divisor(norm: Tensor, bound: float | None) -> Tensor | None:
+    """What gradients of this norm are to be divided by, so that it is `bound` at the most; None without a bound."""
+    return None if bound is None else (norm / bound).clamp(min=1)
 
 
-def gradient_norm(module: nn.Module) -> Tensor:
-    """L2 norm of all gradients of a module, as a scalar tensor on its device; 0 where it has none."""
-    return nn.utils.get_total_norm([p.grad for p in module.parameters() if p.grad is not None])
+def gradient_norm(network: nn.Module) -> Tensor:
+    """L2 norm of all gradients of a network, as a scalar tensor on its device; 0 where it has none."""
+    return nn.utils.get_total_norm([p.grad for p in network.parameters() if p.grad is not None])
 
 
-def weight_norm(module: nn.Module) -> Tensor:
-    """L2 norm of all parameters of a module, as a scalar tensor on its device."""
-    return nn.utils.get_total_norm([p.detach() for p in module.parameters()])
-
-
-def total_norm(parts: Iterable[Tensor]) -> Tensor:
-    """L2 norm of a whole from those of its parts."""
-    return torch.linalg.vector_norm(torch.stack(list(parts)))
-
-
-def clip_gradient(module: nn.Module, norm: Tensor, bound: float | None) -> None:
-    """Scale all gradients of a module, of this norm in all, down to `bound`, if there is one."""
-    if bound is not None:
-        nn.utils.clip_grads_with_norm_(module.parameters(), bound, norm)
+def weight_norm(network: nn.Module) -> Tensor:
+    """L2 norm of all parameters of a network, as a scalar tensor on its device."""
+    return nn.utils.get_total_norm([p.detach() for p in network.parameters()])
 
 
 def has_diverged(values: Iterable[float], norm: float = 0.0, bound: float = math.inf) -> bool:

@@ -1,4 +1,4 @@
-"""What a training process sets for itself: threads, memory, determinism, and the device."""
+"""What a training process sets for itself before it begins: threads, memory, determinism, TF32."""
 
 import contextlib
 import ctypes
@@ -7,26 +7,19 @@ import os
 import torch
 
 from semcom.config.sections import ComputeSettings
-from semcom.runs import devices
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of <malloc.h>
 
 
-def set_up(compute: ComputeSettings) -> torch.device:
-    """Apply threads, determinism and TF32 to this process and return the device to train on.
-
-    Raises:
-        InputError: as `devices.choose`.
-    """
+def set_up(compute: ComputeSettings) -> None:
+    """Apply threads, determinism and TF32 to this process."""
     torch.set_num_threads(compute.threads)
     keep_freed_memory()
     if compute.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA refuses matrix products
-    if compute.deterministic != torch.are_deterministic_algorithms_enabled():
-        torch.use_deterministic_algorithms(compute.deterministic)  # which loads what `torch.compile` needs
+    torch.use_deterministic_algorithms(compute.deterministic)
     torch.backends.cudnn.benchmark = not compute.deterministic
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = compute.tf32
-    return devices.choose(compute)
 
 
 def keep_freed_memory(keep: bool = True) -> None:
