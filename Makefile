@@ -42,7 +42,7 @@ test-slurm: $(READY)
 
 bench: $(READY)
 	python -m pip install --quiet --editable '.[bench]'
-	python -m benchmarks steps parts evaluation views profile arithmetic threads peer start ingest \
+	python -m benchmarks steps parts evaluation views profile arithmetic threads allocator peer start ingest \
 		memory scale --configfile $(BENCH)
 	python -m benchmarks demo accuracy --configfile config/demo.yaml
 

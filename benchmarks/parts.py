@@ -12,7 +12,7 @@ from benchmarks.subject import Subject, bare_step, wait
 from benchmarks.timing import row
 from semcom.common import plugins
 from semcom.data.scenes import Scenes
-from semcom.models import two_views
+from semcom.models import precision, two_views
 from semcom.training import finetune, optimization, pretrain
 
 
@@ -34,7 +34,7 @@ def parts(subject: Subject, name: str, steps: int = STEPS) -> list[dict]:
         "loss, forward": (loss, "terms"),
         "weight norms": (optimization, "weight_norm"),
     }
-    second = {"views": (finetune, "random_views"), "encoders, forward": (finetune, "encode")}
+    second = {"views": (finetune, "random_views"), "encoders, forward": (precision, "encode")}
     rows = []
     for stage, label, views, own in (("pretrain", "stage I", 2, first), ("finetune", "stage II", 1, second)):
         functions = own | shared

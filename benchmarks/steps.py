@@ -7,13 +7,12 @@ import torch
 
 from benchmarks.subject import Subject, bare_step, wait
 from benchmarks.timing import Target, by_turns, row
-from semcom.models.precision import dtype, encode, laid_out, placed
+from semcom.models.precision import encode, placed
 from semcom.models.system import System
 from semcom.planning.calibration import EnoughSteps
-from semcom.training.evaluation import evaluate
+from semcom.training.evaluation import Evaluation
 from semcom.training.finetune import finetune
 from semcom.training.pretrain import pretrain
-from semcom.views.views import centre_views
 
 STEPS = 60
 WARM_UP = 4
@@ -87,15 +86,8 @@ def evaluation(subject: Subject, name: str, repeats: int = 15) -> list[dict]:
     scenes, job = subject.scenes, subject.finetune_job
     system = placed(System(job, scenes, 0), subject.compute, subject.device)
     split = "test" if "test" in scenes.indices else "validation"
-    indices = scenes.indices[split]
-    view = job.evaluation_crop_scale, job.crop_size, dtype(subject.compute), job.depth_encoding
-    ready = [
-        {
-            m: laid_out(images, subject.compute)
-            for m, images in centre_views(scenes.batch(part), scenes.modalities, *view).items()
-        }
-        for part in indices.split(2 * job.schedule.batch_size)
-    ]
+    whole = Evaluation(scenes, split, job, 0, subject.compute)
+    ready = list(whole.views())
 
     @torch.no_grad()
     def encode_once() -> None:
@@ -104,11 +96,8 @@ def evaluation(subject: Subject, name: str, repeats: int = 15) -> list[dict]:
             encode(system.encoders, views, subject.compute)
         wait(subject.device)
 
-    def evaluation_() -> None:
-        evaluate(system, scenes, split, job, 0, subject.compute)
-
-    times = by_turns({"evaluation": evaluation_, "encoding": encode_once}, repeats)
-    case = f"evaluation on {len(indices)} scenes, {job.schedule.channel_draws} channel draws"
+    times = by_turns({"evaluation": lambda: whole(system), "encoding": encode_once}, repeats)
+    case = f"evaluation on {len(whole.indices)} scenes, {job.schedule.channel_draws} channel draws"
     return [
         row(
             name, case, _ms(times["evaluation"]), "ms", against="encoding each scene once",

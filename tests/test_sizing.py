@@ -135,9 +135,7 @@ def test_the_prediction_as_printed():
 
 
 def test_warm_up_steps_do_not_count(monkeypatch):
-    clock = iter(
-        [100.0, 150.0, 170.0, 180.0, *(180.0 + 2 * n for n in range(1, 50))]
-    )  # start, three slow steps, then 2 s
+    clock = iter([150.0, 170.0, 180.0, *(180.0 + 2 * n for n in range(1, 50))])  # three slow steps, then 2 s
     monkeypatch.setattr(calibration.time, "monotonic", lambda: next(clock))
     watch = Stopwatch(warm_up=3, steps=(5, 200), seconds=15)
     watch.start(10)

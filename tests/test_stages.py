@@ -22,9 +22,10 @@ from semcom.models.precision import decide
 from semcom.models.system import System
 from semcom.rng import stream
 from semcom.runs.devices import choose
+from semcom.training import evaluation as evaluation_module
 from semcom.training import finetune as stage_two_module
 from semcom.training import optimization
-from semcom.training.evaluation import evaluate
+from semcom.training.evaluation import Evaluation
 from semcom.training.finetune import finetune, labelled_scenes
 from semcom.training.pretrain import pretrain
 from semcom.training.process import set_up
@@ -209,7 +210,7 @@ def test_the_encoders_of_stage_one_are_those_that_stage_two_starts_from(tmp_path
     system = System(job, scenes, 0)
     load_encoders(system.encoders, tmp_path / "encoders.pt")
     start = finetune(job, scenes, 0, tmp_path / "encoders.pt").rounds.iloc[0]
-    assert evaluate(system, scenes, "test", job, 0, COMPUTE).loss == pytest.approx(start["loss"])
+    assert Evaluation(scenes, "test", job, 0, COMPUTE)(system).loss == pytest.approx(start["loss"])
 
 
 def test_frozen_encoders_stay_as_they_are_and_ask_for_no_gradient(monkeypatch):
@@ -261,7 +262,7 @@ def test_accuracy_over_classes_weighs_each_class_alike():
         for parameter in system.decoder.parameters():
             parameter.zero_()
         system.decoder[-1].bias[0] = 1.0
-    score = evaluate(system, scenes, "test", job, 0, COMPUTE)
+    score = Evaluation(scenes, "test", job, 0, COMPUTE)(system)
     labels = scenes.labels[scenes.indices["test"]]
     assert score.accuracy == pytest.approx((labels == 0).float().mean().item())
     assert score.mean_class_accuracy == pytest.approx(1 / 3)
@@ -275,16 +276,26 @@ def test_evaluation_encodes_each_scene_once_whatever_the_draws():
     system = System(job, scenes, 0)
     seen = []
     system.encoders["rgb"].register_forward_hook(lambda module, inputs, output: seen.append(len(output)))
-    evaluate(system, scenes, "test", job, 0, COMPUTE)
+    Evaluation(scenes, "test", job, 0, COMPUTE)(system)
     assert sum(seen) == len(scenes.indices["test"])
+
+
+def test_an_evaluation_gives_the_same_whether_it_keeps_its_views_or_not(monkeypatch):
+    scenes, job = made_scenes(), stage_two()
+    system = System(job, scenes, 0)
+    kept = Evaluation(scenes, "test", job, 0, COMPUTE)
+    monkeypatch.setattr(evaluation_module, "VIEWS_KEPT_MB", 0)
+    made_anew = Evaluation(scenes, "test", job, 0, COMPUTE)
+    assert kept._kept and made_anew._kept is None
+    assert kept(system) == kept(system) == made_anew(system)
 
 
 def test_more_draws_estimate_the_same_loss():
     scenes = made_scenes()
     one = stage_two(snr_db=0)
     system = System(one, scenes, 0)
-    scores = [evaluate(system, scenes, "test", one, seed, COMPUTE).loss for seed in range(20)]
-    many = evaluate(system, scenes, "test", stage_two(snr_db=0, channel_draws=40), 0, COMPUTE).loss
+    scores = [Evaluation(scenes, "test", one, seed, COMPUTE)(system).loss for seed in range(20)]
+    many = Evaluation(scenes, "test", stage_two(snr_db=0, channel_draws=40), 0, COMPUTE)(system).loss
     error = pd.Series(scores).std() / math.sqrt(20)
     assert many == pytest.approx(pd.Series(scores).mean(), abs=5 * error)
 

@@ -19,7 +19,7 @@ from semcom.models.precision import decide, placed
 from semcom.models.system import System
 from semcom.runs.checkpoint import Checkpoint
 from semcom.runs.provenance import device_name
-from semcom.training.evaluation import EVALUATED_SPLITS, evaluate
+from semcom.training.evaluation import EVALUATED_SPLITS, Evaluation
 from semcom.training.finetune import finetune
 from semcom.training.pretrain import pretrain
 
@@ -160,12 +160,13 @@ def _timed(stage: Callable[[Stopwatch], object], seconds: float) -> Stopwatch:
 def _evaluation_s(job: FinetuneJob, scenes: Scenes, seed: int, seconds: float) -> float:
     compute = decide(job.compute, scenes.device)
     system = placed(System(job, scenes, seed), compute, scenes.device)
+    splits = [split for split in EVALUATED_SPLITS if split in scenes.indices]
+    evaluations = [Evaluation(scenes, split, job, seed, compute) for split in splits]
     times: list[float] = []
     for number in range(1 + EVALUATIONS):
         began = time.monotonic()
-        for split in EVALUATED_SPLITS:
-            if split in scenes.indices:
-                evaluate(system, scenes, split, job, seed, compute)
+        for evaluation in evaluations:
+            evaluation(system)
         if number:  # the first is a warm-up
             times.append(time.monotonic() - began)
         if sum(times) > seconds:

@@ -1,20 +1,23 @@
 """Scores of a trained system on a split, over several realisations of the channel."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
 from semcom.config.jobs import FinetuneJob
 from semcom.config.sections import ComputeSettings
 from semcom.data.scenes import Scenes
-from semcom.models.precision import dtype, encode
+from semcom.models.precision import dtype, encode, laid_out
 from semcom.models.system import System
 from semcom.rng import stream
 from semcom.views.views import centre_views
 
 EVALUATED_SPLITS = ("test", "validation")
+VIEWS_KEPT_MB = 300  # 654 scenes at 224 x 224 take 262 in bfloat16
 
 
 @dataclass(frozen=True)
@@ -26,40 +29,57 @@ class Score:
     loss: float
 
 
-@torch.no_grad()
-def evaluate(
-    system: System, scenes: Scenes, split: str, job: FinetuneJob, seed: int, compute: ComputeSettings
-) -> Score:
-    """Score a split, each scene encoded once and sent `channel_draws` times.
+class Evaluation:
+    """Scores a system on a split, each scene encoded once and sent `channel_draws` times.
 
-    The channel's realisations are the same at every evaluation of a run, and for every method of the same seed.
+    The channel's realisations are the same at every evaluation of a run, and for every method of the same seed. So are
+    the centre views that are encoded: they are made once, if all of them take `VIEWS_KEPT_MB` at most.
 
     Args:
         compute: arithmetic, decided (`precision.decide`).
-
-    Raises:
-        FloatingPointError: the cross-entropy is not finite: the run has diverged.
     """
-    system.eval()
-    indices = scenes.indices[split]
-    labels = scenes.labels[indices]
-    view = job.evaluation_crop_scale, job.crop_size, dtype(compute), job.depth_encoding
-    chunks = [
-        encode(system.encoders, centre_views(scenes.batch(part), scenes.modalities, *view), compute)
-        for part in indices.split(2 * job.schedule.batch_size)  # as many images at once as in stage I
-    ]
-    z = {m: torch.cat([chunk[m] for chunk in chunks]) for m in job.modalities}
-    received = []
-    for draw in range(job.schedule.channel_draws):
-        noise = {m: stream(seed, "evaluate", split, m, draw, device=scenes.device) for m in job.modalities}
-        received.append(system.receive(z, noise))
-    logits = system.decoder(torch.stack(received))  # (draws, scenes, classes)
-    hits = (logits.argmax(dim=2) == labels).float()
-    of_class = one_hot(labels, len(scenes.class_names)).float()
-    occurs = of_class.sum(dim=0) > 0
-    recall = (hits.mean(dim=0) @ of_class)[occurs] / of_class.sum(dim=0)[occurs]
-    loss = cross_entropy(logits.flatten(0, 1), labels.repeat(len(logits)))
-    score = Score(*torch.stack([hits.mean(), recall.mean(), loss]).tolist())
-    if not math.isfinite(score.loss):
-        raise FloatingPointError(f"the cross-entropy on the {split} scenes is {score.loss}")
-    return score
+
+    def __init__(self, scenes: Scenes, split: str, job: FinetuneJob, seed: int, compute: ComputeSettings):
+        self.scenes, self.split, self.job, self.seed, self.compute = scenes, split, job, seed, compute
+        self.indices = scenes.indices[split]
+        self.labels = scenes.labels[self.indices]
+        channels = sum(scenes.modalities[m].channels for m in job.modalities)
+        bytes_a_view = channels * job.crop_size**2 * dtype(compute).itemsize
+        self._kept = list(self.views()) if len(self.indices) * bytes_a_view <= 1e6 * VIEWS_KEPT_MB else None
+
+    @torch.no_grad()
+    def __call__(self, system: System) -> Score:
+        """The scores of a system, which is left in evaluation mode.
+
+        Raises:
+            FloatingPointError: the cross-entropy is not finite: the run has diverged.
+        """
+        system.eval()
+        chunks = [encode(system.encoders, views, self.compute) for views in self._kept or self.views()]
+        z = {m: torch.cat([chunk[m] for chunk in chunks]) for m in self.job.modalities}
+        received = []
+        for draw in range(self.job.schedule.channel_draws):
+            address = [(m, (self.seed, "evaluate", self.split, m, draw)) for m in self.job.modalities]
+            noise = {m: stream(*at, device=self.scenes.device) for m, at in address}
+            received.append(system.receive(z, noise))
+        return self._score(system.decoder(torch.stack(received)))
+
+    def _score(self, logits: Tensor) -> Score:
+        """Of (draws, scenes, classes) logits."""
+        hits = (logits.argmax(dim=2) == self.labels).float()
+        of_class = one_hot(self.labels, len(self.scenes.class_names)).float()
+        occurs = of_class.sum(dim=0) > 0
+        recall = (hits.mean(dim=0) @ of_class)[occurs] / of_class.sum(dim=0)[occurs]
+        loss = cross_entropy(logits.flatten(0, 1), self.labels.repeat(len(logits)))
+        score = Score(*torch.stack([hits.mean(), recall.mean(), loss]).tolist())
+        if not math.isfinite(score.loss):
+            raise FloatingPointError(f"the cross-entropy on the {self.split} scenes is {score.loss}")
+        return score
+
+    def views(self) -> Iterator[dict[str, Tensor]]:
+        """Centre views, batch by batch, as encoders want them."""
+        job, scenes = self.job, self.scenes
+        view = job.evaluation_crop_scale, job.crop_size, dtype(self.compute), job.depth_encoding
+        for part in self.indices.split(2 * job.schedule.batch_size):  # as many images at once as in stage I
+            views = centre_views(scenes.batch(part), scenes.modalities, *view)
+            yield {m: laid_out(views[m], self.compute) for m in job.modalities}

@@ -21,7 +21,7 @@ from semcom.models.system import System
 from semcom.rng import stream, stream_seed
 from semcom.training import optimization
 from semcom.training.batches import steps, steps_per_epoch, total_steps
-from semcom.training.evaluation import EVALUATED_SPLITS, evaluate
+from semcom.training.evaluation import EVALUATED_SPLITS, Evaluation
 from semcom.training.observer import Observer, Unobserved
 from semcom.training.round_log import Finetuned, RoundLog
 from semcom.views.views import random_views
@@ -77,21 +77,24 @@ def finetune(
         networks = {"system": system.state_dict(), "optimizer": optimizer.state_dict()}
         return {**position, "arithmetic": precision.decided(compute), **networks}
 
-    def evaluate_all() -> None:
+    evaluations = {split: Evaluation(scenes, split, job, seed, compute) for split in splits}
+
+    def evaluate() -> None:
         nonlocal accuracy
-        scores = {split: evaluate(system, scenes, split, job, seed, compute) for split in splits}
+        scores = {split: evaluation(system) for split, evaluation in evaluations.items()}
         log.add(scores, optimization.OK)
         accuracy = scores[watched].accuracy
 
     if not saved:
-        evaluate_all()
+        evaluate()
     thaw, warm_up = schedule.frozen_epochs * per_epoch, schedule.warmup_epochs * per_epoch
     label = f"finetune {job.method} {job.snr_db:g} dB labels {job.label_fraction:g} seed {seed}"
     progress = Progress(label, total, "round", start=start)
     for step, batch in steps(indices, schedule, seed, "finetune", start):
         frozen = step < thaw
-        system.train()
-        system.encoders.train(not frozen)
+        if not system.training or system.encoders.training == frozen:  # after an evaluation, and on thawing
+            system.train()
+            system.encoders.train(not frozen)
         of_encoders = optimization.learning_rate_factor(step - thaw, total - thaw, warm_up, schedule.decay)
         of_decoder = optimization.learning_rate_factor(step, total, warm_up, schedule.decay)
         optimization.set_learning_rates(optimizer, 0.0 if frozen else of_encoders, of_decoder)
@@ -109,7 +112,7 @@ def finetune(
         log.step(numbers["loss"], numbers["gradient_norm"], status)
         if status == optimization.OK and (step + 1 == total or (step + 1) % schedule.evaluate_every_rounds == 0):
             try:
-                evaluate_all()
+                evaluate()
             except FloatingPointError:
                 status = optimization.DIVERGED
         if status == optimization.DIVERGED:
