@@ -24,8 +24,9 @@ from semcom.models.system import System
 from semcom.rng import stream, stream_seed
 from semcom.runs.attempt import Attempt
 from semcom.training import optimization
-from semcom.training.batches import epoch_batches, steps_per_epoch, total_steps
+from semcom.training.batches import epoch_batches
 from semcom.training.evaluation import EVALUATED_SPLITS, Score, evaluate
+from semcom.training.steps import steps_per_epoch, total_steps
 from semcom.views.views import random_views
 
 

@@ -20,7 +20,8 @@ from semcom.models.two_views import TwoViews
 from semcom.rng import stream
 from semcom.runs.attempt import Attempt
 from semcom.training import optimization
-from semcom.training.batches import epoch_batches, steps_per_epoch, total_steps
+from semcom.training.batches import epoch_batches
+from semcom.training.steps import steps_per_epoch, total_steps
 from semcom.views.views import random_views
 
 
