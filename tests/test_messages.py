@@ -19,11 +19,13 @@ import yaml
 
 from conftest import ROOT, copy_checkout, run_snakemake
 from semcom.commands import check
+from semcom.common.reporting import duration
 from semcom.config.experiment import load_config
 from semcom.config.paths import Run, runs
 from semcom.planning import overall
 from semcom.planning.overall import Overall, read_splits, run_size, told
 from semcom.runs.failures import LONGEST, NOTHING, failure, reason, stamps
+from semcom.runs.lock import RunLock
 from semcom.runs.record import RunRecord
 from semcom.training.steps import total_steps
 
@@ -360,19 +362,23 @@ def test_sizes_are_those_of_the_schedule(tmp_path):
 
 
 def test_the_time_left_goes_by_work_and_by_what_this_call_has_done(tmp_path):
-    """A third of stage I was there before. Then another third takes 10 s, and 10 s again for the rest."""
+    """A third of stage I was there before. A process then takes it up, and brings it another third in 30 s."""
     plant_splits(tmp_path)
     plant_record(tmp_path, STAGE_ONE, 1, 3)
     whole = Overall(CONFIG, [STAGE_ONE, STAGE_TWO], lambda run: False, tmp_path)
-    work = [run_size(CONFIG, run, read_splits(tmp_path / "results/test/data/splits.csv")).work for run in whole.needed]
-    share = round(100 * work[0] / 3 / sum(work))
-    assert whole.line(0.0) == f"all: 2 of 9 steps, {share} % of the work"  # no rate yet
-    assert whole.line(100.0) == f"all: 2 of 9 steps, {share} % of the work"  # rendering, and jobs that start, count not
+    first, second = (run_size(CONFIG, run, read_splits(tmp_path / "results/test/data/splits.csv")).work
+                     for run in whole.needed)  # fmt: skip
+    share = round(100 * first / 3 / (first + second))
+    assert whole.line(0.0) == f"all: 2 of 9 steps, {share} % of the work"
+    assert whole.line(100.0) == f"all: 2 of 9 steps, {share} % of the work"  # no run is at work yet
+    lock = RunLock(tmp_path / "results/test/checkpoints/pretrain/simclr/seed0.lock")
+    assert lock.acquire()
+    assert whole.line(110.0) == f"all: 2 of 9 steps, {share} % of the work"  # it is, and says nothing yet
     plant_record(tmp_path, STAGE_ONE, 2, 3)
-    left = (sum(work) - work[0] * 2 / 3) / (work[0] / 3) * 10
-    assert whole.line(110.0) == f"all: 4 of 9 steps, {round(200 * work[0] / 3 / sum(work))} % of the work, " + (
-        f"{round(left)} s left"
-    )
+    left = (first / 3 + second) / (first / 3) * 30
+    share = round(100 * first * 2 / 3 / (first + second))
+    assert whole.line(130.0) == f"all: 4 of 9 steps, {share} % of the work, {duration(left)} left"
+    lock.release(remove=True)
 
 
 def test_only_runs_of_this_call_count(tmp_path):
@@ -383,6 +389,16 @@ def test_only_runs_of_this_call_count(tmp_path):
     assert whole.line(0.0) == "all: 0 of 6 steps, 0 % of the work"
     done.add(STAGE_ONE)  # its record is gone, its results are there
     assert whole.line(1.0) == "all: 6 of 6 steps, 100 % of the work, 0 s left"
+
+
+def test_a_run_whose_record_is_gone_has_ended(tmp_path):
+    """Between the end of its process and Snakemake's notice of it, nothing else tells so."""
+    plant_splits(tmp_path)
+    plant_record(tmp_path, STAGE_ONE, 2, 3)
+    whole = Overall(CONFIG, [STAGE_ONE], lambda run: False, tmp_path)
+    whole.line(0.0)
+    (tmp_path / "results/test/checkpoints/pretrain/simclr/seed0.json").unlink()
+    assert whole.line(10.0) == "all: 6 of 6 steps, 100 % of the work, 0 s left"
 
 
 def test_a_run_that_begins_anew_promises_nothing(tmp_path):

@@ -26,7 +26,7 @@ from semcom.config.experiment import Config
 from semcom.config.paths import Run
 from semcom.data.splits import label_subset
 from semcom.planning.estimate import stage_one_work, stage_two_work
-from semcom.runs.record import read_record
+from semcom.runs.record import is_alive, read_record
 
 EVERY_SECONDS = 15
 FORWARD = 1 / 3  # of the work of forward and backward
@@ -52,7 +52,8 @@ class Overall:
 
     def __init__(self, config: Config, needed: Iterable[Run], finished: Callable[[Run], bool], folder: Path = Path()):
         self.config, self.needed, self.finished, self.folder = config, list(needed), finished, folder
-        self._start: tuple[float, float] | None = None  # time and work done when the work of this call began
+        self._begun: set[Run] = set()
+        self._start: tuple[float, float] | None = None  # time and work done when this call's first run began
 
     def line(self, now: float) -> str | None:
         """Where the work stands; None until the scenes are split, since the number of steps follows from them.
@@ -72,20 +73,28 @@ class Overall:
         steps, done_steps = sum(s.steps for s in sizes.values()), sum(round(shares[r] * sizes[r].steps) for r in sizes)
         work, done = sum(s.work for s in sizes.values()), sum(shares[r] * sizes[r].work for r in sizes)
         text = f"all: {done_steps} of {steps} steps, {100 * done / work:.0f} % of the work"
-        if self._start is None or done <= self._start[1]:  # nothing yet tells how long it takes, or a run began anew
-            self._start = now, done
-            return text
+        if self._start is None or done < self._start[1] or (done == self._start[1] and not self._any_at_work()):
+            self._start = now, done  # a run that begins anew takes back what it had done
         began, earlier = self._start
+        if done == earlier:  # nothing tells yet how long it takes
+            return text
         return f"{text}, {duration((now - began) / (done - earlier) * (work - done))} left"
+
+    def _any_at_work(self) -> bool:
+        return any(is_alive(self._record(run)) for run in self.needed)
+
+    def _record(self, run: Run) -> Path:
+        return (self.folder / run.fill(paths.checkpoint(self.config.experiment, run.stage))).with_suffix(".json")
 
     def _share(self, run: Run) -> float:
         """How much of a run is done, from 0 to 1: also by earlier calls, from whose checkpoint it goes on."""
         if self.finished(run):
             return 1.0
-        record = read_record(
-            (self.folder / run.fill(paths.checkpoint(self.config.experiment, run.stage))).with_suffix(".json")
-        )
-        return min(1.0, record.done / record.total) if record and record.total else 0.0
+        record = read_record(self._record(run))
+        if record is None:  # it has not begun; or it has ended, and Snakemake is about to take over its results
+            return 1.0 if run in self._begun else 0.0
+        self._begun.add(run)
+        return min(1.0, record.done / record.total) if record.total else 0.0
 
 
 def read_splits(path: Path) -> dict[str, Counter]:
