@@ -135,6 +135,7 @@ def test_a_syntax_error_in_a_rule(demo):
     assert "DOWNLOADED = = 1" in printed
 
 
+@pytest.mark.slow
 def test_a_lock_that_a_killed_snakemake_has_left(demo):
     """The lock is a real one: of a Snakemake that is killed outright while its first job runs."""
     rooms = "results/test/data/rooms_labeled.mat"
@@ -157,6 +158,7 @@ def test_a_lock_that_a_killed_snakemake_has_left(demo):
 # Faults of jobs.
 
 
+@pytest.mark.slow
 def test_a_spoiled_data_file(demo):
     (demo / "cut.mat").write_bytes(b"spoiled")
     (demo / "splits.mat").write_bytes(b"spoiled")
@@ -169,6 +171,7 @@ def test_a_spoiled_data_file(demo):
     assert printed.count("cut.mat: ") == 2  # when it happens, and at the end
 
 
+@pytest.mark.slow
 def test_a_fault_of_our_own_in_a_job(demo):
     renderer = demo / "src/semcom/rooms/dataset.py"
     renderer.write_text(renderer.read_text() + "\n\ndef write_rooms(*_, **__):\n    return 1 / 0\n")
@@ -179,6 +182,7 @@ def test_a_fault_of_our_own_in_a_job(demo):
     assert "dataset.py" in printed  # where
 
 
+@pytest.mark.slow
 def test_a_fault_before_a_job_has_a_log(demo):
     script = demo / "workflow/scripts/render_rooms.py"
     script.write_text("import semcom.no_such_module\n" + script.read_text())
@@ -187,6 +191,7 @@ def test_a_fault_before_a_job_has_a_log(demo):
     assert told_failures(printed) == [f"failed: render_rooms: {NOTHING} (log: results/test/logs/render_rooms.log)"]
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full(demo):
     splits = demo / "results/test/data/rooms_splits.mat.tmp"
     splits.parent.mkdir(parents=True)
