@@ -16,7 +16,8 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .PHONY: demo test test-slurm bench reference keep clean
 
 demo: $(READY)
-	snakemake --cores $(CORES) --rerun-incomplete --quiet rules host reason all --configfile config/demo.yaml
+	python -m semcom.commands.check config/demo.yaml
+	snakemake all --cores $(CORES) --rerun-incomplete --quiet rules progress host reason --configfile config/demo.yaml
 	@echo
 	@echo "Figures:  results/rooms/figures/figure4.pdf, figure5.pdf, pretraining.pdf, contact_sheet.pdf (and .svg, .png)"
 	@echo "Tables:   results/rooms/tables/summary.csv, rounds_to_target.csv, rounds.csv"

@@ -24,6 +24,7 @@ include: "workflow/rules/claims.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/partial.smk"
 include: "workflow/rules/sizing.smk"
+include: "workflow/rules/handlers.smk"
 
 
 rule all:

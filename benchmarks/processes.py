@@ -146,7 +146,7 @@ def demo(subject: Subject, name: str) -> list[dict]:
             source = ROOT / part
             copy = shutil.copytree if source.is_dir() else shutil.copy2
             copy(source, Path(folder) / part)
-        command = ["-m", "snakemake", "all", "--cores", "2", "--quiet", "--configfile", "config/demo.yaml"]
+        command = ["-m", "snakemake", "all", "--cores", "2", "--configfile", "config/demo.yaml"]
         minutes = _spent(command, cwd=folder)[0] / 60
     where = subject.where(name) | {"size": "config/demo.yaml", "threads": 2}
     return [row(name, "make demo, after installation", [minutes], "min", target=Target(6), **where)]

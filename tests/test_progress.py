@@ -28,7 +28,8 @@ def test_a_job_that_cannot_go_on_ends_with_one_line(error, says, tmp_path, capsy
     assert ended.value.code == 1
     log = (tmp_path / "job.log").read_text()
     assert says in log and "Traceback" not in log and len(log.splitlines()) == 1
-    assert says in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert says in shown and shown.endswith(f" (log: {tmp_path / 'job.log'})\n")  # lines of several jobs meet there
 
 
 def test_a_full_disk_is_one(tmp_path):
@@ -70,10 +71,15 @@ def test_a_log_that_cannot_be_opened_does_not_stop_the_work(tmp_path, capsys):
     assert "job.log cannot be written" in shown and "at work" in shown
 
 
-def test_what_is_our_own_fault_keeps_its_traceback(tmp_path):
-    with pytest.raises(ZeroDivisionError), reported_to(tmp_path / "job.log"):
+def test_what_is_our_own_fault_keeps_its_traceback_once_and_names_its_log(tmp_path, capsys):
+    log = tmp_path / "job.log"
+    with pytest.raises(SystemExit) as ended, reported_to(log):
         1 / 0  # noqa: B018
-    assert "Traceback" in (tmp_path / "job.log").read_text()
+    assert ended.value.code == 1
+    assert log.read_text().endswith("ZeroDivisionError: division by zero\n")
+    shown = capsys.readouterr().err
+    assert shown.count("Traceback") == 1
+    assert shown.endswith(f"ZeroDivisionError: division by zero (log: {log})\n")
 
 
 def test_progress_is_plain_lines_and_the_last_step_always_gets_one(tmp_path):

@@ -11,7 +11,7 @@ import torch
 from conftest import ROOT
 from semcom.config.experiment import load_config
 from semcom.rng import stream, stream_seed
-from semcom.training.batches import epoch_batches, steps_per_epoch
+from semcom.training.batches import epoch_batches
 from semcom.training.optimization import (
     DIVERGED,
     OK,
@@ -23,6 +23,7 @@ from semcom.training.optimization import (
     set_learning_rates,
     weight_norm,
 )
+from semcom.training.schedule import steps_per_epoch
 
 torch.set_num_threads(1)
 CONFIG = load_config(ROOT / "config/test.yaml")

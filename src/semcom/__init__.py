@@ -15,6 +15,6 @@ Each line imports from itself and from those above it, never from below; a test 
     training               stages I and II, Algorithm 1
     analysis               what runs leave, and what follows from it: tables, trials, claims
     figures                what a reader sees
-    planning               what it takes in full
-    commands               what is typed: status, partial, compare_sizes
+    planning               what it takes in full, and how far it is
+    commands               what is typed: check, status, partial, compare_sizes
 """

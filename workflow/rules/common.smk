@@ -14,7 +14,6 @@ from snakemake.exceptions import WorkflowError
 from semcom.config import jobs, paths
 from semcom.config.experiment import check_order, parse_config
 from semcom.common.errors import InputError
-from semcom.runs.record import clear_finished
 from semcom.common.sources import source_files
 
 # Each replaces what those before it say.
@@ -153,11 +152,3 @@ def figure_rounds(wildcards):
 def figure_label_fraction(wildcards):
     """The label fraction that an accuracy figure shows."""
     return LABEL_FRACTIONS[wildcards.figure]
-
-
-onsuccess:
-    clear_finished(f"{RESULTS}/checkpoints", RESULTS)
-
-
-onerror:
-    clear_finished(f"{RESULTS}/checkpoints", RESULTS)

@@ -40,8 +40,3 @@ def check_slurm_requests():
             f"SLURM jobs of an earlier run in this folder are still alive: {' '.join(left)}. A run that one of them "
             f"works on waits for it and keeps its results. To end them: scancel {' '.join(left)}"
         )
-
-
-onstart:
-    if workflow.executor_plugin.name == "slurm":
-        check_slurm_requests()

@@ -15,6 +15,18 @@ from semcom.common.files import is_disk_full
 logger = logging.getLogger("semcom")
 
 
+class _Terminal(logging.Formatter):
+    """Says of an error where the job's log lies: on a terminal, lines of several jobs stand side by side."""
+
+    def __init__(self, *formats: str, log: str | Path | None):
+        super().__init__(*formats)
+        self.log = log
+
+    def format(self, record: logging.LogRecord) -> str:
+        where = f" (log: {self.log})" if self.log and record.levelno >= logging.ERROR else ""
+        return super().format(record) + where
+
+
 class _LogFile(logging.FileHandler):
     """A log file that says a single time when it cannot be written; the work that it is about goes on."""
 
@@ -32,22 +44,25 @@ def _say_unwritable(path: str | Path, error: BaseException | None) -> None:
 
 def log_to(path: str | Path) -> None:
     """Send the package's messages to standard error and, if it can be written, to a file, with the time of day."""
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    try:
-        handlers.append(_LogFile(path, mode="a"))
-    except OSError as error:
-        _say_unwritable(path, error)
+    formats = "%(asctime)s %(message)s", "%H:%M:%S"
     logger.setLevel(logging.INFO)
     logger.handlers.clear()
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-        logger.addHandler(handler)
+    try:
+        file = _LogFile(path, mode="a")
+        file.setFormatter(logging.Formatter(*formats))
+        logger.addHandler(file)
+    except OSError as error:
+        _say_unwritable(path, error)
+    terminal = logging.StreamHandler(sys.stderr)
+    terminal.setFormatter(_Terminal(*formats, log=path if logger.handlers else None))
+    logger.addHandler(terminal)
 
 
 @contextlib.contextmanager
 def reported_to(path: str | Path) -> Iterator[None]:
     """Run a job with its messages in a log file; end it with one line, not a traceback, where `in_one_line` has one.
 
+    `semcom.runs.failures` finds in the log what is said here, and says it again when the whole workflow ends.
     An interrupted job ends with the status that asks for another try (`os.EX_TEMPFAIL`), so that it is told from one
     that failed. Nothing but the end of the process is to follow.
     """
@@ -63,9 +78,9 @@ def reported_to(path: str | Path) -> Iterator[None]:
     except Exception as error:
         line = in_one_line(error)
         if line is None:
-            logger.exception("unexpected error")
-            raise
-        logger.error("error: %s", line)
+            logger.exception("unexpected error")  # the traceback; Python's own would be the same once more
+        else:
+            logger.error("error: %s", line)
         sys.exit(1)
     finally:
         # Python ends by looking for garbage among all that torch and pandas made on import, for a third of a second.

@@ -349,8 +349,17 @@ def _read(path: str | Path) -> dict[str, Any]:
         raw = yaml.safe_load(Path(path).read_text())
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); give the path of a configuration file") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}{_yaml_fault(error)}") from None
     if not isinstance(raw, dict):
         raise InputError(f"{path}: holds no keys; start from a copy of config/config.yaml")
     return raw
+
+
+def _yaml_fault(error: Exception) -> str:
+    """Where a file stops being YAML, and why."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return f": not valid YAML ({' '.join(str(error).split())}); correct the file"
+    why = "; ".join(filter(None, [error.context, error.problem]))
+    return f", line {mark.line + 1}, column {mark.column + 1}: not valid YAML ({why}); correct it there or just above"

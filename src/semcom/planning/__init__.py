@@ -1,1 +1,1 @@
-"""What an experiment takes: measured in short, predicted in full."""
+"""What an experiment takes: measured in short, predicted in full, and told while it runs."""

@@ -21,7 +21,7 @@ from semcom.config.sections import FinetuneSettings, PretrainSettings
 from semcom.data.splits import label_subset
 from semcom.runs.attempt import checkpoint_seconds
 from semcom.runs.grid import DONE, RunState
-from semcom.training.batches import total_steps
+from semcom.training.schedule import total_steps
 
 KEY = ["stage", "method", "label_fraction"]  # runs that differ in SNR or seed only take the same
 PREDICTED = [

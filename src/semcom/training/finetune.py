@@ -20,10 +20,11 @@ from semcom.models.encoders import load_encoders
 from semcom.models.system import System
 from semcom.rng import stream, stream_seed
 from semcom.training import optimization
-from semcom.training.batches import steps, steps_per_epoch, total_steps
+from semcom.training.batches import steps
 from semcom.training.evaluation import EVALUATED_SPLITS, Evaluation
 from semcom.training.observer import Observer, Unobserved
 from semcom.training.round_log import Finetuned, RoundLog
+from semcom.training.schedule import steps_per_epoch, total_steps
 from semcom.views.views import random_views
 
 

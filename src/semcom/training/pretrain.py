@@ -17,8 +17,9 @@ from semcom.models import precision
 from semcom.models.two_views import TwoViews
 from semcom.rng import stream
 from semcom.training import optimization
-from semcom.training.batches import steps, steps_per_epoch, total_steps
+from semcom.training.batches import steps
 from semcom.training.observer import Observer, Unobserved
+from semcom.training.schedule import steps_per_epoch, total_steps
 from semcom.views.views import random_views
 
 

@@ -1,0 +1,27 @@
+"""How many optimiser steps a schedule takes. Needs no torch, so that planning and progress can ask, too."""
+
+from semcom.common.errors import InputError
+from semcom.config.sections import ScheduleSettings
+
+
+def steps_per_epoch(scenes: int, schedule: ScheduleSettings) -> int:
+    """Batches in `scenes`: whole ones, and with `drop_last: false` what remains, if that is two scenes or more.
+
+    By default it is dropped. Correlation losses have a floor that rises as the batch shrinks, and batch statistics of
+    13 or 27 scenes, what remains of NYUD2's 397 and 795, are no match for those of 64.
+    """
+    whole, rest = divmod(scenes, schedule.batch_size)
+    return whole + (not schedule.drop_last and rest > 1)  # batch normalisation takes two
+
+
+def total_steps(scenes: int, schedule: ScheduleSettings) -> int:
+    """Optimiser steps of a whole schedule.
+
+    Raises:
+        InputError: the scenes do not fill one batch.
+    """
+    if scenes < schedule.batch_size:
+        raise InputError(
+            f"batch_size: {schedule.batch_size} exceeds the {scenes} scenes it is drawn from; lower it in the config"
+        )
+    return steps_per_epoch(scenes, schedule) * schedule.epochs
