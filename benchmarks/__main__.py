@@ -8,6 +8,7 @@ from benchmarks import arithmetic, page, parts, peer, processes, scale, steps
 from benchmarks.subject import Subject
 from semcom.common.errors import InputError
 from semcom.common.reporting import log_to, logger
+from semcom.runs.provenance import device_name
 
 BENCHMARKS: dict[str, Callable[[Subject, str], list[dict]]] = {
     "steps": steps.stage_steps,
@@ -40,14 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.names if name not in BENCHMARKS]:
         parser.error(f"no benchmark '{unknown[0]}'; there are {', '.join(BENCHMARKS)}")
-    page.FOLDER.mkdir(parents=True, exist_ok=True)
-    log_to(page.FOLDER / "bench.log")
     failed = False
     subject = Subject(tuple(options.configfile))
+    folder = page.folder_of(device_name(subject.device))
+    folder.mkdir(parents=True, exist_ok=True)
+    log_to(folder / "bench.log")
     for name in options.names:
         logger.info("benchmark %s", name)
         try:
-            path = page.write_rows(name, BENCHMARKS[name](subject, name))
+            path = page.write_rows(name, BENCHMARKS[name](subject, name), folder)
             logger.info("%s written", path)
         except InputError as error:
             logger.error("error: %s: %s", name, error)

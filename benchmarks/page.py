@@ -1,5 +1,6 @@
 """The table as a figure and a short page."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,12 @@ from semcom.figures import style
 FOLDER = Path("results/benchmarks")
 
 
-def write_rows(name: str, rows: Sequence[dict], folder: Path = FOLDER) -> Path:
+def folder_of(device: str) -> Path:
+    """Where the benchmarks of a device lie, by its name and arithmetic: times of one processor say little of another's."""
+    return FOLDER / re.sub(r"[^a-z0-9]+", "-", device.removeprefix("cpu: ").lower()).strip("-")
+
+
+def write_rows(name: str, rows: Sequence[dict], folder: Path) -> Path:
     """Rows of one benchmark, in place of its last ones; the summary, figure and page are made anew from all there are."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.csv"
@@ -73,8 +79,8 @@ def page(table: pd.DataFrame) -> str:
         "![Targets](targets.png)",
     ]
     for (name, command), rows in table.groupby(["benchmark", "command"], sort=False):
-        devices = ", ".join(rows["device"].dropna().unique())
-        lines += ["", f"## {name}", "", f"    {command}", "", f"On {devices}.", ""]
+        where = {column: ", ".join(rows[column].dropna().unique()) for column in ("device", "arithmetic")}
+        lines += ["", f"## {name}", "", f"    {command}", "", f"On {where['device']}, in {where['arithmetic']}.", ""]
         lines += [
             "| What | Size | Value | Against | Its value | Ratio | Target | Met |",
             "|---|---|---|---|---|---|---|---|",

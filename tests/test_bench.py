@@ -13,13 +13,16 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import page, processes, scale
+from benchmarks import kinds, page, processes, scale
 from benchmarks.__main__ import BENCHMARKS
 from benchmarks.parts import clocked
 from benchmarks.scale import Repeated
 from benchmarks.steps import WARM_UP, TakingTurns
 from benchmarks.subject import Subject
 from benchmarks.timing import COLUMNS, Target, by_turns, row
+from semcom.common import processor
+from semcom.config.experiment import load_config
+from semcom.models.precision import decide, in_words
 from semcom.planning.calibration import EnoughSteps
 
 
@@ -60,7 +63,13 @@ def test_the_other_side_has_its_turn_after_every_step_and_its_time_is_not_the_st
 
 
 def made_rows() -> list[dict]:
-    where = {"size": "64 x 64", "device": "a CPU", "threads": 1, "command": "python -m benchmarks steps"}
+    where = {
+        "size": "64 x 64",
+        "device": "a CPU",
+        "arithmetic": "float32",
+        "threads": 1,
+        "command": "python -m benchmarks steps",
+    }
     return [
         row("steps", "met", [1.0, 1.1, 1.2], "ms", against="bare", reference=[1.0] * 3, target=Target(1.2), **where),
         row("steps", "missed", [3.0], "x", target=Target(4, at_least=True), **where),
@@ -71,7 +80,7 @@ def made_rows() -> list[dict]:
 def test_the_page_has_a_row_for_every_measurement_under_its_command(tmp_path):
     page.write_rows("steps", made_rows(), tmp_path)
     text = (tmp_path / "README.md").read_text()
-    assert "    python -m benchmarks steps\n" in text and "On a CPU." in text
+    assert "    python -m benchmarks steps\n" in text and "On a CPU, in float32." in text
     assert "| met | 64 x 64 | 1.1 (1.05 to 1.15) ms | bare | 1 ms | 1.1 (1.05 to 1.15) | <= 1.2 | yes |" in text
     assert "| missed | 64 x 64 | 3 x |  |  |  | >= 4 | no |" in text
     assert list(pd.read_csv(tmp_path / "steps.csv")) == COLUMNS
@@ -85,6 +94,18 @@ def test_a_benchmark_run_again_replaces_its_own_rows_only(tmp_path):
     page.write_rows("steps", made_rows()[:1], tmp_path)
     text = (tmp_path / "README.md").read_text()
     assert "stays" in text and "| met |" in text and "missed" not in text
+
+
+def test_kinds_of_processor_stand_side_by_side(tmp_path):
+    where = {"size": "", "threads": 1, "command": ""}
+    for device, arithmetic, ratio in (("cpu: New (AMX)", "bfloat16", 1.02), ("cpu: Old (AVX2)", "float32", 1.07)):
+        made = row("steps", "stage II step", [ratio], "ms", against="bare", reference=[1.0], target=Target(1.05),
+                   device=device, arithmetic=arithmetic, **where)  # fmt: skip
+        page.write_rows("steps", [made], tmp_path / page.folder_of(device).name)
+    lines = kinds.side_by_side(tmp_path).splitlines()
+    assert lines[0] == "| | New (AMX) | Old (AVX2) |" and lines[2] == "| arithmetic of `auto` | bfloat16 | float32 |"
+    assert "| stage II step, of its bare arithmetic (<= 1.05) | 1.02 | 1.07 (missed) |" in lines
+    assert "| two jobs of one thread, scenes/s of one job of two | not measured | not measured |" in lines
 
 
 @pytest.mark.slow
@@ -110,13 +131,18 @@ def test_benchmarks_run_and_leave_rows_with_the_command_that_makes_them(finished
     names = ("steps", "parts", "evaluation", "profile")
     done = bench(finished_copy, *names)
     assert done.returncode == 0, done.stdout
+    (folder,) = (each for each in (finished_copy / "results/benchmarks").iterdir() if each.is_dir())
+    assert folder.name == page.folder_of(processor.name()).name
     for name in names:
-        table = pd.read_csv(finished_copy / f"results/benchmarks/{name}.csv")
+        table = pd.read_csv(folder / f"{name}.csv")
+        assert set(table["arithmetic"]) == {
+            in_words(decide(load_config(Path("config/test.yaml")).compute, torch.device("cpu")))
+        }
         assert len(table) and (table["value"] > 0).all()
         assert set(table["command"]) == {f"python -m benchmarks {name} --configfile config/test.yaml"}
-    steps = pd.read_csv(finished_copy / "results/benchmarks/steps.csv")
+    steps = pd.read_csv(folder / "steps.csv")
     assert (steps["ratio"] > 1).all()  # a step does what the bare one does, and more
-    parts = pd.read_csv(finished_copy / "results/benchmarks/parts.csv").set_index("case")["value"]
+    parts = pd.read_csv(folder / "parts.csv").set_index("case")["value"]
     for stage in ("stage I", "stage II"):
         of_stage = parts[parts.index.str.startswith(f"{stage}: ")]
         whole = of_stage.pop(f"{stage}: whole step")
