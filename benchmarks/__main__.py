@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME [NAME ...] --configfile FILE [FILE ...]`."""
+"""`python -m benchmarks NAME [NAME ...] --configfile=FILE`."""
 
 import argparse
 import sys
@@ -35,14 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=sys.modules["benchmarks"].__doc__)
     parser.add_argument("names", nargs="+", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}")
-    parser.add_argument("--configfile", nargs="+", required=True, metavar="FILE", help="as Snakemake's")
+    parser.add_argument("--configfile", required=True, metavar="FILE", help="as Snakemake's")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.names if name not in BENCHMARKS]:
         parser.error(f"no benchmark '{unknown[0]}'; there are {', '.join(BENCHMARKS)}")
     page.FOLDER.mkdir(parents=True, exist_ok=True)
     log_to(page.FOLDER / "bench.log")
     failed = False
-    subject = Subject(tuple(options.configfile))
+    subject = Subject(options.configfile)
     for name in options.names:
         logger.info("benchmark %s", name)
         try:

@@ -17,7 +17,7 @@ from semcom.config import paths
 from semcom.config.experiment import Config
 
 ROOT = Path(__file__).resolve().parents[1]
-CHECKOUT = ("Snakefile", "all", "workflow", "config", "envs", "src")
+CHECKOUT = ("Snakefile", "workflow", "config", "envs", "src")
 
 FIRST_STEP = """
 import sys
@@ -144,7 +144,7 @@ def demo(subject: Subject, name: str) -> list[dict]:
             source = ROOT / part
             copy = shutil.copytree if source.is_dir() else shutil.copy2
             copy(source, Path(folder) / part)
-        command = ["-m", "snakemake", "--cores", "2", "--quiet", "all", "--configfile", "config/demo.yaml"]
+        command = ["-m", "snakemake", "--cores", "2", "--quiet", "all", "--configfile=config/demo.yaml"]
         minutes = _spent(command, cwd=folder)[0] / 60
     where = subject.where(name) | {"size": "config/demo.yaml", "threads": 2}
     return [row(name, "make demo, after installation", [minutes], "min", target=Target(6), **where)]

@@ -22,7 +22,7 @@ from semcom.training.optimization import (
 )
 
 torch.set_num_threads(1)
-CONFIG = load_config(ROOT / "config/test.yaml")
+CONFIG = load_config(ROOT / "tests/config.yaml")
 
 
 # Learning rate
