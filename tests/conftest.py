@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("Snakefile", "workflow", "config", "tests/config.yaml", "envs", "src", "slurm-gpu", "slurm-cpu", "local-gpu")
+PARTS = (
+    "Snakefile",
+    "workflow",
+    "config",
+    "tests/config.yaml",
+    "envs",
+    "src",
+    "benchmarks",
+    "slurm-gpu",
+    "slurm-cpu",
+    "local-gpu",
+)
 
 Snakemake = Callable[..., subprocess.CompletedProcess]
 
