@@ -7,7 +7,7 @@
 # All first make a virtual environment in .venv; CORES and PYTHON can be given, and BENCH, the configuration to measure.
 PYTHON ?= python3
 CORES ?= 2
-BENCH ?= config/nyud2-small.yaml config/bench.yaml
+BENCH ?= config/studies/bench.yaml
 VENV := .venv
 READY := $(VENV)/ready
 # The environment's own `snakemake` and `python` come first.
@@ -17,7 +17,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 demo: $(READY)
 	python -m semcom.commands.check config/demo.yaml
-	snakemake all --cores $(CORES) --rerun-incomplete --quiet rules progress host reason --configfile config/demo.yaml
+	snakemake all --cores $(CORES) --rerun-incomplete --quiet rules progress host reason --configfile=config/demo.yaml
 	@echo
 	@echo "Figures:  results/rooms/figures/figure4.pdf, figure5.pdf, pretraining.pdf, contact_sheet.pdf (and .svg, .png)"
 	@echo "Tables:   results/rooms/tables/summary.csv, rounds_to_target.csv, rounds.csv"
@@ -44,8 +44,8 @@ test-slurm: $(READY)
 bench: $(READY)
 	python -m pip install --quiet --editable '.[bench]'
 	python -m benchmarks steps parts evaluation views profile arithmetic threads allocator peer start ingest \
-		memory scale --configfile $(BENCH)
-	python -m benchmarks demo accuracy --configfile config/demo.yaml
+		memory scale --configfile=$(BENCH)
+	python -m benchmarks demo accuracy --configfile=config/demo.yaml
 
 $(READY): envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \

@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME [NAME ...] --configfile FILE [FILE ...]`."""
+"""`python -m benchmarks NAME [NAME ...] --configfile=FILE`."""
 
 import argparse
 import sys
@@ -37,12 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=sys.modules["benchmarks"].__doc__)
     parser.add_argument("names", nargs="+", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}")
-    parser.add_argument("--configfile", nargs="+", required=True, metavar="FILE", help="as Snakemake's")
+    parser.add_argument("--configfile", required=True, metavar="FILE", help="as Snakemake's")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.names if name not in BENCHMARKS]:
         parser.error(f"no benchmark '{unknown[0]}'; there are {', '.join(BENCHMARKS)}")
     failed = False
-    subject = Subject(tuple(options.configfile))
+    subject = Subject(options.configfile)
     folder = page.folder_of(device_name(subject.device))
     folder.mkdir(parents=True, exist_ok=True)
     log_to(folder / "bench.log")

@@ -118,7 +118,7 @@ BARE_LOOP = """
 import sys, time
 from semcom.training.process import set_up
 from benchmarks.subject import Subject, bare_step
-subject, threads, seconds = Subject(tuple(sys.argv[3:])), int(sys.argv[1]), float(sys.argv[2])
+subject, threads, seconds = Subject(sys.argv[3]), int(sys.argv[1]), float(sys.argv[2])
 batch = subject.pretrain_job.schedule.batch_size
 compute = subject.compute.model_copy(update={"threads": threads})
 step = bare_step(subject, 2 * batch, compute)
@@ -138,7 +138,7 @@ def threads(subject: Subject, name: str, cores: int = 2, repeats: int = 3, secon
     with all of them."""
 
     def together(jobs_: int, threads_: int) -> float:
-        command = [sys.executable, "-c", BARE_LOOP, str(threads_), str(seconds), *subject.configfiles]
+        command = [sys.executable, "-c", BARE_LOOP, str(threads_), str(seconds), subject.configfile]
         running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(jobs_)]
         return sum(float(process.communicate()[0].split()[-1]) for process in running)
 

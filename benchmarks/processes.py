@@ -17,7 +17,7 @@ from semcom.config import paths
 from semcom.config.experiment import Config
 
 ROOT = Path(__file__).resolve().parents[1]
-CHECKOUT = ("Snakefile", "all", "workflow", "config", "envs", "src")
+CHECKOUT = ("Snakefile", "workflow", "config", "envs", "src")
 
 FIRST_STEP = """
 import sys
@@ -146,7 +146,7 @@ def demo(subject: Subject, name: str) -> list[dict]:
             source = ROOT / part
             copy = shutil.copytree if source.is_dir() else shutil.copy2
             copy(source, Path(folder) / part)
-        command = ["-m", "snakemake", "all", "--cores", "2", "--configfile", "config/demo.yaml"]
+        command = ["-m", "snakemake", "all", "--cores", "2", "--configfile=config/demo.yaml"]
         minutes = _spent(command, cwd=folder)[0] / 60
     where = subject.where(name) | {"size": "config/demo.yaml", "threads": 2}
     target = Target(5 if subject.compute.precision == "bfloat16" else 8)

@@ -29,11 +29,11 @@ SNR_DB = 10.0
 class Subject:
     """A configuration to measure, as the command line names it."""
 
-    configfiles: tuple[str, ...]
+    configfile: str
 
     @cached_property
     def config(self) -> Config:
-        return load_config(*self.configfiles)
+        return load_config(self.configfile)
 
     @property
     def files(self) -> tuple[Path, Path]:
@@ -45,7 +45,7 @@ class Subject:
         folder = Path(paths.results(self.config.experiment)) / "data"
         files = folder / "scenes.h5", folder / "splits.csv"
         if not all(file.is_file() for file in files):
-            command = ["snakemake", "--cores", "1", str(files[1]), "--configfile", *self.configfiles]
+            command = ["snakemake", "--cores", "1", str(files[1]), f"--configfile={self.configfile}"]
             if subprocess.run([sys.executable, "-m", *command], check=False).returncode:
                 raise InputError(f"{files[1]}: could not be made by {' '.join(command)}; see what it says above")
         return files
@@ -80,7 +80,7 @@ class Subject:
             "device": device_name(self.device),
             "arithmetic": in_words(self.compute),
             "threads": self.config.compute.threads,
-            "command": f"python -m benchmarks {name} --configfile {' '.join(self.configfiles)}",
+            "command": f"python -m benchmarks {name} --configfile={self.configfile}",
         }
 
 

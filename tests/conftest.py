@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("Snakefile", "all", "workflow", "config", "envs", "src", "benchmarks", "slurm-gpu", "slurm-cpu", "local-gpu")
+PARTS = (
+    "Snakefile",
+    "workflow",
+    "config",
+    "tests/config.yaml",
+    "envs",
+    "src",
+    "benchmarks",
+    "slurm-gpu",
+    "slurm-cpu",
+    "local-gpu",
+)
 
 Snakemake = Callable[..., subprocess.CompletedProcess]
 
@@ -24,9 +35,9 @@ for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 
 def copy_checkout(target: Path) -> Path:
     """What a run needs, without results: so that tests neither see nor touch those of the developer."""
-    target.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         source = ROOT / part
+        (target / part).parent.mkdir(parents=True, exist_ok=True)
         if source.is_symlink():
             (target / part).symlink_to(source.readlink())
         elif source.is_dir():
@@ -60,9 +71,9 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout in which `all` of config/test.yaml has run. Tests must leave it as it is."""
+    """A checkout in which `all` of tests/config.yaml has run. Tests must leave it as it is."""
     folder = copy_checkout(tmp_path_factory.mktemp("finished") / "checkout")
-    done = run_snakemake(folder, "all", "--configfile", "config/test.yaml")
+    done = run_snakemake(folder, "all", "--configfile", "tests/config.yaml")
     assert done.returncode == 0, done.stdout
     return folder
 

@@ -120,7 +120,7 @@ def test_repeated_scenes_are_a_source_of_any_length_in_which_no_two_are_alike(fi
 
 def bench(folder: Path, *names: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", "benchmarks", *names, "--configfile", "config/test.yaml"],
+        [sys.executable, "-m", "benchmarks", *names, "--configfile=tests/config.yaml"],
         cwd=folder, env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(folder / "src")}, check=False, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
@@ -136,10 +136,10 @@ def test_benchmarks_run_and_leave_rows_with_the_command_that_makes_them(finished
     for name in names:
         table = pd.read_csv(folder / f"{name}.csv")
         assert set(table["arithmetic"]) == {
-            in_words(decide(load_config(Path("config/test.yaml")).compute, torch.device("cpu")))
+            in_words(decide(load_config(Path("tests/config.yaml")).compute, torch.device("cpu")))
         }
         assert len(table) and (table["value"] > 0).all()
-        assert set(table["command"]) == {f"python -m benchmarks {name} --configfile config/test.yaml"}
+        assert set(table["command"]) == {f"python -m benchmarks {name} --configfile=tests/config.yaml"}
     steps = pd.read_csv(folder / "steps.csv")
     assert (steps["ratio"] > 1).all()  # a step does what the bare one does, and more
     parts = pd.read_csv(folder / "parts.csv").set_index("case")["value"]
@@ -163,7 +163,7 @@ def test_a_clocked_function_is_timed_and_given_back():
 @pytest.mark.slow
 def test_benchmarks_of_processes_and_of_scale_run(finished_copy, monkeypatch):
     monkeypatch.chdir(finished_copy)
-    subject = Subject(("config/test.yaml",))
+    subject = Subject("tests/config.yaml")
     rows = processes.start(subject, "start", repeats=1) + processes.ingest(subject, "ingest", repeats=1)
     rows += scale.epochs(subject, "memory", few=1, many=2) + scale.scale(
         subject, "scale", sizes=(80, 160), least_scenes=0

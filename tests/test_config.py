@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -13,25 +14,26 @@ import yaml
 from conftest import ROOT
 from semcom.analysis.trials import changes, family
 from semcom.common.errors import InputError
-from semcom.config.experiment import Config, load_config, parse_config
+from semcom.config.experiment import Config, given_file, load_config, merged, parse_config, read_layers
 from semcom.config.jobs import finetune_job, pretrain_job
-from semcom.config.reference import choices, leaves, schema
+from semcom.config.paths import folder, runs
+from semcom.config.reference import CHOICES, choices_page, leaves, reasons, schema
 
-COMPLETE = ["config", "nyud2-small", "demo", "test"]
-PARTIAL = {  # and what each stands on
-    "ablation": ("nyud2-small", "trials"),
-    "bench": ("nyud2-small",),
-    "choices": ("nyud2-small", "trials"),
-    "demo-trials": ("demo",),
-    "finalists": ("nyud2-small", "trials"),
-    "frozen": ("nyud2-small", "trials"),
-    "gradients": ("nyud2-small",),
-    "literal": ("config",),
-    "nyud2-32": ("nyud2-small",),
-    "nyud2-32-long": ("nyud2-small", "nyud2-32"),
-    "nyud2-48": ("nyud2-small",),
-    "trials": ("nyud2-small",),
-    "unclipped": ("nyud2-small",),
+STUDIES = sorted(path.stem for path in (ROOT / "config/studies").glob("*.yaml"))
+SHIPPED = [
+    "config/config",
+    "config/nyud2-small",
+    "config/demo",
+    "tests/config",
+    *(f"config/studies/{s}" for s in STUDIES),
+]
+KEPT = {  # an experiment in results/reference, and the configuration that made it
+    "nyud2-small": "config/nyud2-small",
+    "rooms": "config/demo",
+    "nyud2-32": "config/studies/nyud2-32",
+    "nyud2-32-long": "config/studies/nyud2-32-long",
+    "nyud2-48": "config/studies/nyud2-48",
+    "nyud2-small-unclipped": "config/studies/unclipped",
 }
 
 
@@ -57,51 +59,72 @@ def change(raw: dict, key: str, value: object) -> dict:
 REMOVED = object()
 
 
-@pytest.mark.parametrize("name", COMPLETE)
-def test_shipped_configurations_are_complete_by_themselves(name):
-    config = load_config(ROOT / f"config/{name}.yaml")
-    for method in config.grid.methods:
-        for snr_db in config.grid.snr_db:
-            for fraction in config.grid.label_fractions:
-                assert finetune_job(config, method, snr_db, fraction).schedule.epochs > 0
+def shipped(name: str) -> Config:
+    return load_config(ROOT / f"{name}.yaml")
 
 
-@pytest.mark.parametrize("name", COMPLETE)
-def test_a_complete_configuration_says_the_same_on_top_of_the_default(name):
-    """As the workflow reads it. An empty mapping takes nothing away from what is below it."""
-    alone = load_config(ROOT / f"config/{name}.yaml")
-    on_default = load_config(ROOT / "config/config.yaml", ROOT / f"config/{name}.yaml")
-    assert {method: on_default.methods[method] for method in alone.methods} == alone.methods
-    assert on_default.model_dump(exclude={"methods"}) == alone.model_dump(exclude={"methods"})
+def study(name: str) -> Config:
+    return shipped(f"config/studies/{name}")
 
 
-def test_no_other_configuration_is_left_unchecked():
-    assert {path.stem for path in (ROOT / "config").glob("*.yaml")} == {*COMPLETE, *PARTIAL}
+def jobs_of(config: Config) -> dict:
+    """Path and settings of every run of the grid, but for the arithmetic, which each machine chooses."""
+    settings = {
+        run: pretrain_job(config, run.method)
+        if run.stage == "pretrain"
+        else finetune_job(config, run.method, run.snr_db, run.label_fraction)
+        for run in runs(config)
+    }
+    return {run.fill(folder("x", run.stage)): job.model_dump(exclude={"compute"}) for run, job in settings.items()}
 
 
-def on_top(name: str) -> Config:
-    return load_config(*(ROOT / f"config/{each}.yaml" for each in (*PARTIAL[name], name)))
+@pytest.mark.parametrize("name", SHIPPED)
+def test_one_file_is_one_experiment(name):
+    assert jobs_of(shipped(name))
 
 
-@pytest.mark.parametrize("name", PARTIAL)
-def test_partial_configurations_fit_what_they_stand_on(name):
-    assert on_top(name).experiment != load_config(ROOT / f"config/{PARTIAL[name][0]}.yaml").experiment
+def test_no_shipped_configuration_is_left_unchecked():
+    found = {str(path.relative_to(ROOT).with_suffix("")) for path in (ROOT / "config").rglob("*.yaml")}
+    assert found | {"tests/config"} == set(SHIPPED)
 
 
-@pytest.mark.parametrize("name", [name for name, base in PARTIAL.items() if base != ("config",)])
-def test_a_file_on_top_of_others_is_refused_without_them(name):
-    """Alone, or before them, it would be another experiment under its name."""
-    path, base = ROOT / f"config/{name}.yaml", PARTIAL[name]
-    assert yaml.safe_load(path.read_text())["stands_on"] == [f"{each}.yaml" for each in base]
-    for paths in ([path], [path, *(ROOT / f"config/{each}.yaml" for each in base)]):
-        says = rf"{name}.yaml: stands on {base[0]}.yaml.*; give --configfile .*{base[-1]}.yaml \S*/{name}.yaml$"
-        with pytest.raises(InputError, match=says):
-            load_config(ROOT / "config/config.yaml", *paths)
-    assert "stands_on" not in on_top(name).model_dump()  # what is kept of it is whole
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_configuration_says_what_it_extends_and_only_what_differs(name):
+    *below, (path, own) = read_layers(ROOT / f"{name}.yaml").items()
+    assert "extends" in own and path == ROOT / f"{name}.yaml"
+    base: dict = {}
+    for _, layer in below:
+        base = merged(base, layer)
+    assert not list(repeated({key: value for key, value in own.items() if key != "extends"}, base))
+
+
+def repeated(own: dict, base: dict, prefix: str = ""):
+    """Keys whose value is already so in the base; an entry that is `like` another stands for itself."""
+    for key, value in own.items():
+        below = base.get(key, ...)
+        if isinstance(value, dict) and isinstance(below, dict) and value:
+            if "like" not in value and "loss" not in value:
+                yield from repeated(value, below, f"{prefix}{key}.")
+        elif value == below and type(value) is type(below):
+            yield f"{prefix}{key}"
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_says_its_command_and_its_readme_too(name):
+    command = "make bench" if name == "bench" else f"--configfile=config/studies/{name}.yaml"
+    page = (ROOT / "config/studies/README.md").read_text()
+    assert command in (ROOT / f"config/studies/{name}.yaml").read_text() and command in page and f"{name}.yaml" in page
+
+
+@pytest.mark.parametrize("experiment", KEPT)
+def test_a_configuration_kept_with_its_results_runs_the_same_experiment(experiment):
+    kept, current = load_config(ROOT / f"results/reference/{experiment}/config.yaml"), shipped(KEPT[experiment])
+    assert kept.experiment == current.experiment == experiment
+    assert jobs_of(kept) == jobs_of(current)
 
 
 def test_every_method_is_tried_equally_often_and_no_trial_sees_a_test_scene():
-    config = on_top("trials")
+    config = study("trials")
     tried = Counter(family(config, method) for method in config.grid.methods)
     assert set(tried) == {"proposed", "simclr", "barlow_twins", "supervised"} and len(set(tried.values())) == 1
     assert config.data.withhold_test and config.data.validation_fraction > 0
@@ -112,7 +135,7 @@ def test_every_method_is_tried_equally_often_and_no_trial_sees_a_test_scene():
 
 def test_trials_begin_at_the_same_settings_whatever_was_chosen_since():
     """`trials.yaml` stands on a file that has what its own table recommends."""
-    config = on_top("trials")
+    config = study("trials")
     job = finetune_job(config, "supervised", 10, 1.0)
     for method in ("proposed", "simclr", "barlow_twins"):
         assert finetune_job(config, method, 10, 1.0) == job.model_copy(update={"method": method})
@@ -121,7 +144,7 @@ def test_trials_begin_at_the_same_settings_whatever_was_chosen_since():
 
 
 def test_finalists_are_the_two_best_of_each_method_and_run_as_they_were_tried():
-    config, tried = on_top("finalists"), on_top("trials")
+    config, tried = study("finalists"), study("trials")
     table = pd.read_csv(ROOT / "results/reference/trials/tables/trials.csv")
     assert set(table["trial"]) == set(tried.grid.methods)
     best = table.sort_values("score", ascending=False).groupby("family")["trial"].head(2)
@@ -131,7 +154,7 @@ def test_finalists_are_the_two_best_of_each_method_and_run_as_they_were_tried():
 
 
 def test_more_choices_are_tried_equally_often_and_one_at_a_time_from_the_best_trial():
-    config, tried = on_top("choices"), on_top("trials")
+    config, tried = study("choices"), study("trials")
     table = pd.read_csv(ROOT / "results/reference/trials/tables/choices.csv")
     assert set(table["trial"]) == set(config.grid.methods)
     best = {family(config, method): method for method in config.grid.methods if method in tried.methods}
@@ -152,7 +175,7 @@ def test_more_choices_are_tried_equally_often_and_one_at_a_time_from_the_best_tr
 
 def test_a_scaled_loss_is_what_its_settings_stand_for():
     """A loss times s under clipping at C with step size a and decay d: a (min(1, C / |s g|) s g + d w)."""
-    config, scale = on_top("choices"), 0.1
+    config, scale = study("choices"), 0.1
     for method in (m for m in config.grid.methods if m.endswith("-scaled")):
         scaled, plain = [
             config.pretrain_settings(m) if config.method(m).loss else config.finetune_settings(m)
@@ -170,7 +193,7 @@ def test_a_scaled_loss_is_what_its_settings_stand_for():
 
 
 def test_an_ablation_goes_from_the_letter_in_single_steps_and_runs_as_it_was_tried():
-    config, tried = on_top("ablation"), on_top("trials")
+    config, tried = study("ablation"), study("trials")
     first, *rungs = config.grid.methods
     ours, letter = (pretrain_job(config, name).model_dump(exclude={"method"}) for name in (first, "proposed_literal"))
     assert ours == letter
@@ -232,7 +255,8 @@ def test_the_literal_reading_is_kept():
         ("data.download", None, ["data", "no source of scenes"]),
         ("data.withhold_test", True, ["data", "withhold_test", "set validation_fraction"]),
         ("tables.trials", "trials", ["tables.trials", "data.validation_fraction is 0", "null"]),
-        ("tables.trials", "best", ["tables.trials", "'best'", "finalists"]),
+        ("tables.trials", "../best", ["tables.trials", "'../best'", "pattern"]),
+        ("tables.trials_kind", "best", ["tables.trials_kind", "'best'", "ranking", "ablation"]),
         ("pretrain.batch_size", 800, ["pretrain.batch_size", "800", "795", "smaller"]),
         ("finetune.batch_size", 500, ["finetune.batch_size", "500", "398", "smaller"]),
         ("finetune.warmup_epochs", 500.0, ["finetune", "warmup_epochs (500.0)", "below epochs"]),
@@ -265,27 +289,93 @@ def test_a_method_that_does_not_run_need_not_fit(raw):
     parse_config(raw)
 
 
-def test_files_that_are_no_configuration_are_named(tmp_path):
-    for name, text in {"list.yaml": "- 1", "empty.yaml": "", "broken.yaml": "a: [1"}.items():
-        (tmp_path / name).write_text(text)
-        with pytest.raises(InputError, match=name):
-            load_config(tmp_path / name)
-    with pytest.raises(InputError, match="missing.yaml"):
-        load_config(tmp_path / "missing.yaml")
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"- 1", "mine.yaml: holds no keys"),
+        (b"", "mine.yaml: holds no keys"),
+        (b"# only a comment\n", "mine.yaml: holds no keys"),
+        (b"a: 1\nb: [1\nc: 2\n", r"mine.yaml, line 3, column \d+: not valid YAML"),
+        (
+            b"experiment: a\ngrid:\n\tseeds: [1]\n",
+            r"mine.yaml, line 3, column \d+: not valid YAML: .*; indent with spaces",
+        ),
+        (b"a: *b\n", r"mine.yaml, line 1, column \d+: not valid YAML: .*found undefined alias"),
+        (b"a: 1\nb: \x07\n", "mine.yaml: not valid YAML: unacceptable character #x0007"),
+        ("# one\nexperiment: Gr\u00fc\u00dfe\n".encode("latin-1"), "mine.yaml, line 2: byte 0xfc is not UTF-8"),
+        (b"? [1, 2]\n: 3\n", r"mine.yaml, line 1, column \d+: not valid YAML: .*found unhashable key"),
+        (b"1: 2\n", "mine.yaml .*: 1: "),
+        (b"grid: {seeds: [1]}\n# x\ngrid: {}\n", "mine.yaml: key 'grid' stands twice, in lines 1 and 3; keep one"),
+        (b"grid: {seeds: [1], seeds: [2]}\n", "mine.yaml: key 'seeds' stands twice, in lines 1 and 1; keep one"),
+        (b"gird: {seeds: [1]}\n", r"mine.yaml \(extends config/config.yaml\): gird: unknown key"),
+        (b"extends: null\nexperiment: a\n", "mine.yaml: modalities: missing key"),
+        (b"extends: [a.yaml]\n", "mine.yaml: extends: takes the name of one file, got \\['a.yaml'\\]"),
+        (b"extends: /x/a.yaml\n", "mine.yaml: extends: '/x/a.yaml' is an absolute path, .*: [./]+/x/a.yaml$"),
+        (b"extends: none.yaml\n", "mine.yaml: extends: no file '.*none.yaml'; write its path relative to the folder"),
+        (b"extends: demo.yaml\n", "mine.yaml: extends: no file '.*demo.yaml'; .*; did you mean '.*config/demo.yaml'"),
+        (b"extends: mine.yaml\n", "mine.yaml: extends: a circle, .*mine.yaml -> .*mine.yaml; one of them must say"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_named_in_one_line(tmp_path, monkeypatch, content, says):
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "mine.yaml").write_bytes(content)
+    with pytest.raises(InputError, match=says) as error:
+        load_config(tmp_path / "mine.yaml")
+    assert "\n" not in str(error.value)
 
 
-def test_files_and_settings_replace_only_what_they_name(tmp_path):
-    (tmp_path / "a.yaml").write_text("experiment: a\ngrid: {seeds: [7]}\ndata: {rooms: null}\n")
-    (tmp_path / "b.yaml").write_text("grid: {snr_db: [5]}\n")
-    whole = load_config(ROOT / "config/config.yaml")
-    config = load_config(ROOT / "config/config.yaml", tmp_path / "a.yaml", tmp_path / "b.yaml")
-    assert (config.experiment, config.grid.seeds, config.grid.snr_db) == ("a", [7], [5.0])
+def test_a_missing_file_a_folder_and_a_missing_default_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text("experiment: mine\n")
+    for path, says in {
+        "nowhere.yaml": "^nowhere.yaml: cannot be read",
+        ".": "^.: cannot be read",
+        "mine.yaml": "^mine.yaml: extends: missing key, and there is no config/config.yaml here; name a file",
+    }.items():
+        with pytest.raises(InputError, match=says):
+            load_config(path)
+
+
+def test_a_chain_of_files_is_followed_from_the_lowest_up(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "a.yaml").write_text(
+        "experiment: a\ngrid: {seeds: [7], snr_db: [5]}\nmethods: {simclr: {projector: [8]}}\n"
+    )
+    (tmp_path / "deep/b.yaml").write_text("extends: ../a.yaml\ngrid: {snr_db: [0, 1]}\n")
+    (tmp_path / "c.yaml").write_text("extends: deep/b.yaml\nexperiment: c\n")
+    assert [path.name for path in read_layers(tmp_path / "c.yaml")] == ["config.yaml", "a.yaml", "b.yaml", "c.yaml"]
+    whole, config = load_config(), load_config(tmp_path / "c.yaml")
+    assert (config.experiment, config.grid.seeds, config.grid.snr_db) == ("c", [7], [0.0, 1.0])
     assert config.grid.methods == whole.grid.methods and config.pretrain == whole.pretrain
-    named = load_config(ROOT / "config/config.yaml", tmp_path / "a.yaml", settings={"experiment": "c"})
-    assert named.experiment == "c" and named.grid.seeds == [7]
-    (tmp_path / "b.yaml").write_text("gird: {seeds: [1]}\n")
-    with pytest.raises(InputError, match="a.yaml .*b.yaml: gird: unknown key"):
-        load_config(ROOT / "config/config.yaml", tmp_path / "a.yaml", tmp_path / "b.yaml")
+    simclr = whole.methods["simclr"].model_copy(update={"projector": [8]})
+    assert config.methods == whole.methods | {"simclr": simclr}
+    named = load_config(tmp_path / "c.yaml", settings={"experiment": "d", "grid": {"seeds": [1]}})
+    assert (named.experiment, named.grid.seeds, named.grid.snr_db) == ("d", [1], [0.0, 1.0])
+    (tmp_path / "a.yaml").write_text("extends: c.yaml\n")
+    with pytest.raises(
+        InputError, match=r"c.yaml: extends: a circle, \S*b.yaml -> \S*a.yaml -> \S*c.yaml -> \S*b.yaml; "
+    ):
+        load_config(tmp_path / "deep/b.yaml")
+
+
+def test_what_is_kept_of_a_configuration_stands_alone(tmp_path, monkeypatch):
+    """Whatever config/config.yaml becomes, and wherever it is read."""
+    config = study("choices")
+    (tmp_path / "kept.yaml").write_text(yaml.safe_dump({"extends": None} | config.model_dump()))
+    monkeypatch.chdir(tmp_path)
+    assert load_config("kept.yaml") == config
+
+
+def test_one_file_is_given_and_several_are_told_how_to_become_one():
+    assert given_file([]) == Path("config/config.yaml") and given_file(["mine.yaml"]) == Path("mine.yaml")
+    says = (
+        "^--configfile: takes one file, got config/demo.yaml own/mine.yaml; write `extends: ../config/demo.yaml` into"
+    )
+    with pytest.raises(InputError, match=says):
+        given_file(["config/demo.yaml", "own/mine.yaml"])
+    with pytest.raises(InputError, match="only a file can say what it extends"):
+        load_config(ROOT / "config/demo.yaml", settings={"extends": "config.yaml"})
 
 
 def test_overrides_of_a_method_reach_only_that_method(raw):
@@ -377,9 +467,11 @@ def test_the_schema_file_is_in_step():
     )
 
 
-def test_the_readme_lists_every_silent_choice():
-    table = choices(load_config(ROOT / "config/config.yaml"))
-    assert table in (ROOT / "README.md").read_text(), "paste the output of: python -m semcom.config.reference choices"
+def test_every_silent_choice_is_listed_with_its_value_and_a_reason():
+    """And nothing that is no such choice."""
+    page = (ROOT / CHOICES).read_text()
+    assert choices_page(shipped("config/config"), page) == page, "run: python -m semcom.config.reference choices"
+    assert not [key for key, reason in reasons(page).items() if not reason], "write the reason into docs/choices.md"
 
 
 def test_config_yaml_marks_every_value_on_which_the_paper_is_silent():

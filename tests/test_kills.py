@@ -181,7 +181,7 @@ def prepared(finished, tmp_path_factory) -> Path:
     folder = copy_checkout(tmp_path_factory.mktemp("kills") / "checkout")
     shutil.copytree(finished / "results/test/data", folder / "results/test/data")
     shutil.copytree(finished / ".snakemake/metadata", folder / ".snakemake/metadata")
-    config = yaml.safe_load((folder / "config/test.yaml").read_text())
+    config = yaml.safe_load((folder / "tests/config.yaml").read_text())
     config["pretrain"]["epochs"] = config["finetune"]["epochs"] = 40
     config["finetune"]["evaluate_every_rounds"] = 10
     config["decoder"]["dropout"] = 0.3

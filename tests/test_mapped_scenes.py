@@ -22,7 +22,7 @@ from semcom.training.finetune import finetune
 from semcom.training.pretrain import pretrain
 from semcom.training.process import set_up
 
-CONFIG = load_config(ROOT / "config/test.yaml")
+CONFIG = load_config(ROOT / "tests/config.yaml")
 SIDE = CONFIG.data.image_size
 N = 100
 

@@ -21,7 +21,7 @@ from semcom.runs.grid import DONE, FAILED, STATES, grid_state
 from test_state import CELL, FIRST, finish, folder, held, record, record_path
 from test_tables import run as made_rounds
 
-TEST = ("--configfile", "config/test.yaml")
+TEST = ("--configfile", "tests/config.yaml")
 PARTIAL = Path("results/test/partial")
 WHOLE = load_config(ROOT / "config/config.yaml")
 
@@ -102,7 +102,7 @@ def test_what_is_missing_is_named_with_its_state(tmp_path, caplog):
 
 
 def test_a_later_call_replaces_what_an_earlier_one_wrote(tmp_path):
-    config = load_config(ROOT / "config/test.yaml")
+    config = load_config(ROOT / "tests/config.yaml")
     plant(CELL, tmp_path, config)
     target = write_partial(config, tmp_path)
     assert "Missing 3 of 4 runs: SimCLR, 10 dB; Barlow Twins, 10 dB; Supervised, 10 dB." in svg_text(
@@ -115,7 +115,7 @@ def test_a_later_call_replaces_what_an_earlier_one_wrote(tmp_path):
 
 
 def test_runs_of_withheld_test_scenes_are_shown_by_validation(tmp_path):
-    config = load_config(ROOT / "config/test.yaml")
+    config = load_config(ROOT / "tests/config.yaml")
     plant(CELL, tmp_path, config)
     file = folder(CELL, tmp_path, config) / "rounds.csv"
     file.write_text(file.read_text().replace("test", "validation"))
@@ -125,7 +125,7 @@ def test_runs_of_withheld_test_scenes_are_shown_by_validation(tmp_path):
 
 
 def test_nothing_finished_is_one_clear_line_and_leaves_the_last_result(tmp_path):
-    config = load_config(ROOT / "config/test.yaml")
+    config = load_config(ROOT / "tests/config.yaml")
     plant(CELL, tmp_path, config)
     target = write_partial(config, tmp_path)
     shutil.rmtree(folder(CELL, tmp_path, config))
@@ -192,7 +192,7 @@ def test_a_run_that_fails_for_good_stops_no_other_and_the_rest_is_shown(finished
     done = run_snakemake(finished_copy, "--profile", "local-gpu", "all", *TEST)
     assert done.returncode != 0 and "Traceback" not in done.stdout
     assert "error: results/test/pretrain/proposed/seed0/encoders.pt: not a readable model file" in done.stdout
-    states = {found.run: found for found in grid_state(load_config(ROOT / "config/test.yaml"), finished_copy)}
+    states = {found.run: found for found in grid_state(load_config(ROOT / "tests/config.yaml"), finished_copy)}
     assert states[CELL].state == FAILED and "not a readable model file" in states[CELL].reason
     assert {found.state for run, found in states.items() if run != CELL} == {DONE}
     shown = run_snakemake(finished_copy, "partial", *TEST, cores=1)
@@ -221,7 +221,7 @@ def test_nothing_finished_ends_in_one_line(checkout):
 
 
 def test_a_missing_run_has_a_row_of_all_columns(tmp_path):
-    config = load_config(ROOT / "config/test.yaml")
+    config = load_config(ROOT / "tests/config.yaml")
     record(FIRST, tmp_path)
     table = missing_runs(config, grid_state(config, tmp_path))
     assert len(table) == 11 and set(table["state"]) <= set(STATES)

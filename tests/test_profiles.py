@@ -73,7 +73,7 @@ def test_only_what_takes_long_queues():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PROFILES)
 def test_a_profile_is_taken_as_it_is(checkout, name):
-    done = run_snakemake(checkout, "--profile", name, "-n", "all", "--configfile", "config/test.yaml")
+    done = run_snakemake(checkout, "--profile", name, "-n", "all", "--configfile", "tests/config.yaml")
     assert done.returncode == 0, done.stdout
     assert "pretrain" in done.stdout
 
@@ -89,7 +89,7 @@ def test_a_machine_without_slurm_is_told_so_before_anything_runs(checkout, tmp_p
             ):
                 (programs / path.name).exists() or (programs / path.name).symlink_to(path)
     monkeypatch.setenv("PATH", str(programs))
-    done = run_snakemake(checkout, "--profile", "slurm-gpu", "all", "--configfile", "config/test.yaml")
+    done = run_snakemake(checkout, "--profile", "slurm-gpu", "all", "--configfile", "tests/config.yaml")
     assert done.returncode == 1 and "Traceback" not in done.stdout
     assert (
         "slurm-gpu/profile.yaml: executor: slurm, but there is no sinfo on the PATH; run this on a login" in done.stdout

@@ -190,7 +190,7 @@ def test_the_start_page_says_what_was_run_and_leads_on(reader):
 
 
 def test_a_partial_configuration_and_a_snakemake_off_the_path_give_a_report(finished_copy):
-    config = yaml.safe_load((finished_copy / "config/test.yaml").read_text())
+    config = yaml.safe_load((finished_copy / "tests/config.yaml").read_text())
     # The whole of the tests' configuration is the default here, and the user's file gives one setting of it.
     (finished_copy / "config/config.yaml").write_text(yaml.safe_dump(config))
     (finished_copy / "own.yaml").write_text("grid:\n  label_fractions: [1.0, 0.5]\n")
@@ -207,6 +207,6 @@ def test_a_partial_configuration_and_a_snakemake_off_the_path_give_a_report(fini
 def test_a_report_that_fails_says_why_in_its_log(finished_copy):
     caption = finished_copy / "workflow/report/contact_sheet.rst"
     caption.write_text("{{ snakemake.params.unknown.setting }}\n")
-    done = run_snakemake(finished_copy, "report", "--configfile", "config/test.yaml")
+    done = run_snakemake(finished_copy, "report", "--configfile", "tests/config.yaml")
     assert done.returncode != 0 and "results/test/logs/report.log" in done.stdout
     assert "contact_sheet.rst" in (finished_copy / "results/test/logs/report.log").read_text()

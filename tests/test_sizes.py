@@ -14,7 +14,7 @@ COLUMNS = [f"{q}_{b}" for q in ("accuracy", "accuracy_difference") for b in ("me
 
 
 def experiment(name: str, crop_size: int, width: int, snrs=(10, 20)):
-    raw = yaml.safe_load((ROOT / "config/test.yaml").read_text())
+    raw = yaml.safe_load((ROOT / "tests/config.yaml").read_text())
     raw["experiment"] = name
     raw["augmentation"]["crop_size"], raw["encoder"]["width"] = crop_size, width
     raw["data"]["image_size"] = 2 * crop_size

@@ -27,7 +27,7 @@ from test_state import CELL, FIRST, folder
 from test_workflow import dry_run
 
 WHOLE = load_config(ROOT / "config/config.yaml")
-TEST = ("--configfile", "config/test.yaml")
+TEST = ("--configfile", "tests/config.yaml")
 PACE = {"device": "cuda: H", "threads": 2, "start_s": 20.0, "steps": 50, "step_s": 0.5, "evaluation_s": 3.0,
         "checkpoint_s": 1.0, "peak_memory_mb": 3000.0, "peak_device_memory_mb": 9000.0}  # fmt: skip
 

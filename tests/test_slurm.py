@@ -271,5 +271,5 @@ def test_what_only_slurm_knows_is_said_in_its_words(cluster, checkout):
 def test_a_controller_that_does_not_answer_is_named(cluster, checkout):
     deaf = checkout / "slurm.conf"
     deaf.write_text(re.sub("SlurmctldPort=.*", "SlurmctldPort=1\nMessageTimeout=2", CONF.read_text()))
-    done = snakemake(checkout, "--profile", "slurm-gpu", "all", *CONFIG[:2], SLURM_CONF=str(deaf))
+    done = snakemake(checkout, "--profile", "slurm-gpu", "all", *CONFIG, SLURM_CONF=str(deaf))
     assert done.returncode == 1 and "executor: slurm, but SLURM does not answer" in done.stdout

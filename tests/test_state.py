@@ -24,7 +24,7 @@ from semcom.config.paths import Run
 from semcom.runs.grid import DIVERGED, DONE, FAILED, INTERRUPTED, RUNNING, STATES, WAITING, grid_state
 from semcom.runs.record import RunRecord
 
-CONFIG = load_config(ROOT / "config/test.yaml")
+CONFIG = load_config(ROOT / "tests/config.yaml")
 FIRST = Run("pretrain", "proposed", 0)
 CELL = Run("finetune", "proposed", 0, 10, 0.5)
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
@@ -143,7 +143,7 @@ def test_a_run_that_lacks_an_output_is_not_done(tmp_path, name):
 
 def test_results_of_other_settings_wait_to_be_replaced(tmp_path):
     finish(CELL, tmp_path)
-    other = load_config(ROOT / "config/test.yaml", settings={"decoder": {"hidden": [8], "dropout": 0.0}})
+    other = load_config(ROOT / "tests/config.yaml", settings={"decoder": {"hidden": [8], "dropout": 0.0}})
     found = one(CELL, tmp_path, other)
     assert found.state == WAITING and "other settings" in found.reason and found.accuracy is None
     assert f"{CELL}: its results are of other settings" in text(tmp_path, other)
@@ -261,7 +261,7 @@ def test_eighty_cells_in_a_hundred_columns(whole_grid):
 
 def test_seeds_that_do_not_fit_follow_below(tmp_path):
     grid = CONFIG.grid.model_dump() | {"seeds": list(range(30))}
-    config = load_config(ROOT / "config/test.yaml", settings={"grid": grid})
+    config = load_config(ROOT / "tests/config.yaml", settings={"grid": grid})
     shown = text(tmp_path, config, width=60)
     assert max(len(line) for line in shown.splitlines() if line.endswith("wait")) <= 60
     assert len(re.findall(r"  wait\b", shown)) == 30 * (3 + 8) and "seed 29" in shown
@@ -294,7 +294,8 @@ def command(root, *arguments):
 def test_the_command_reads_the_configuration_as_the_workflow_does(tmp_path):
     (tmp_path / "config").symlink_to(ROOT / "config")
     (tmp_path / "mine.yaml").write_text("experiment: mine\ngrid: {seeds: [3]}\n")
-    default, demo = command(tmp_path), command(tmp_path, "--configfile", "config/demo.yaml", "mine.yaml")
+    (tmp_path / "small.yaml").write_text("extends: config/demo.yaml\nexperiment: mine\ngrid: {seeds: [3]}\n")
+    default, demo = command(tmp_path), command(tmp_path, "--configfile", "small.yaml")
     assert default.stdout.startswith("results/nyud2: 95 runs") and default.returncode == 0
     assert demo.stdout.startswith("results/mine: 19 runs") and "seed 3" in demo.stdout
     named = command(tmp_path, "--configfile", "mine.yaml", "--config", "experiment=other", "--csv")
@@ -302,6 +303,8 @@ def test_the_command_reads_the_configuration_as_the_workflow_does(tmp_path):
     assert len(rows) == 19 and rows[0]["experiment"] == "other"
     replaced = command(tmp_path, "--configfile", "config/demo.yaml", "--configfile", "mine.yaml")
     assert replaced.stdout.startswith("results/mine: 19 runs")  # the default's grid, not the demo's
+    both = command(tmp_path, "--configfile", "config/demo.yaml", "mine.yaml")
+    assert both.returncode == 1 and "write `extends: config/demo.yaml` into mine.yaml" in both.stderr
     wrong = command(tmp_path, "--configfile", "nowhere.yaml")
     assert wrong.returncode == 1 and wrong.stderr.startswith("error: nowhere.yaml: cannot be read")
     assert len(wrong.stderr.splitlines()) == 1
@@ -318,7 +321,7 @@ def test_the_command_needs_neither_torch_nor_pandas(tmp_path):
 
 @pytest.mark.slow
 def test_a_finished_run_is_all_done(finished):
-    shown = command(finished, "--configfile", "config/test.yaml").stdout
+    shown = command(finished, "--configfile", "tests/config.yaml").stdout
     assert re.search(r"^Stage I +3 +0 +0 +0 +0 +0 +3\nStage II +8 +0 +0 +0 +0 +0 +8$", shown, re.MULTILINE)
     provenance = json.loads((folder(CELL, finished) / "provenance.json").read_text())
     assert provenance["status"] == "ok"
@@ -329,7 +332,7 @@ def test_a_finished_run_is_all_done(finished):
 
 @pytest.mark.slow
 def test_the_state_of_a_run_that_goes_on_is_killed_and_finishes(checkout):
-    config = yaml.safe_load((checkout / "config/test.yaml").read_text())
+    config = yaml.safe_load((checkout / "tests/config.yaml").read_text())
     config["pretrain"]["epochs"] = 5000
     (checkout / "config/long.yaml").write_text(yaml.safe_dump(config))
     options = ("--configfile", "config/long.yaml")

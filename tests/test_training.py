@@ -26,7 +26,7 @@ from semcom.training.optimization import (
 from semcom.training.schedule import steps_per_epoch
 
 torch.set_num_threads(1)
-CONFIG = load_config(ROOT / "config/test.yaml")
+CONFIG = load_config(ROOT / "tests/config.yaml")
 
 
 # Learning rate

@@ -22,7 +22,7 @@ TRIALS = {
 
 @pytest.fixture
 def config():
-    raw = yaml.safe_load((ROOT / "config/test.yaml").read_text())
+    raw = yaml.safe_load((ROOT / "tests/config.yaml").read_text())
     raw["methods"] |= copy.deepcopy(TRIALS)
     raw["grid"]["methods"] = ["supervised", "simclr", *TRIALS]
     return parse_config(raw)

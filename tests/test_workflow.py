@@ -17,7 +17,7 @@ from conftest import ROOT, run_snakemake
 
 pytestmark = pytest.mark.slow
 
-TEST = ("--configfile", "config/test.yaml")
+TEST = ("--configfile", "tests/config.yaml")
 CELL = "results/test/finetune/proposed/snr10/labels0.5/seed0"
 ROUNDS_COLUMNS = (
     "experiment, method, snr_db, label_fraction, seed, split, round, epoch, accuracy, mean_class_accuracy, loss, "
@@ -44,7 +44,7 @@ def dry_run(folder: Path, *arguments: str) -> dict[str, int]:
 
 def with_config(folder: Path, **changes) -> tuple[str, str]:
     """Options for the tests' configuration with some sections changed."""
-    config = yaml.safe_load((folder / "config/test.yaml").read_text())
+    config = yaml.safe_load((folder / "tests/config.yaml").read_text())
     for section, values in changes.items():
         config[section] = config.get(section, {}) | values if isinstance(values, dict) else values
     (folder / "config/changed.yaml").write_text(yaml.safe_dump(config))
@@ -148,7 +148,7 @@ def test_a_changed_source_runs_its_own_stage_again(finished_copy, changed, runs,
     ],
 )
 def test_a_changed_setting_runs_its_own_stage_again(finished_copy, changes, runs, rests):
-    current = yaml.safe_load((finished_copy / "config/test.yaml").read_text())
+    current = yaml.safe_load((finished_copy / "tests/config.yaml").read_text())
     changes = {section: current[section] | values for section, values in changes.items()}
     jobs = dry_run(finished_copy, "all", *with_config(finished_copy, **changes))
     assert {rule: jobs.get(rule) for rule in runs} == runs
@@ -156,28 +156,33 @@ def test_a_changed_setting_runs_its_own_stage_again(finished_copy, changes, runs
 
 
 def test_a_table_of_trials_is_made_by_the_configuration_that_names_it(finished_copy):
-    for name in ("finalists", "ablation"):
-        (finished_copy / f"config/{name}-here.yaml").write_text(f"tables: {{trials: {name}}}\n")
-    tables, named = "results/test/tables", (*TEST, "config/finalists-here.yaml")
-    done = run_snakemake(finished_copy, f"{tables}/finalists.csv", *named)
+    named = {}
+    for name, kind in {"mine": "ranking", "steps": "ablation", "summary": "ranking"}.items():
+        text = f"extends: tests/config.yaml\ntables: {{trials: {name}, trials_kind: {kind}}}\n"
+        (finished_copy / f"{name}.yaml").write_text(text)
+        named[name] = f"--configfile={name}.yaml"
+    tables = "results/test/tables"
+    done = run_snakemake(finished_copy, f"{tables}/mine.csv", named["mine"])
     assert done.returncode == 0 and planned(done.stdout) == {"trials": 1}, done.stdout
-    trials = pd.read_csv(finished_copy / tables / "finalists.csv").set_index("trial")
+    trials = pd.read_csv(finished_copy / tables / "mine.csv").set_index("trial")
     summary = pd.read_csv(finished_copy / tables / "summary.csv")
     validation = summary[summary["split"] == "validation"].groupby("method")["accuracy_mean"].mean()
     assert trials["score"].to_dict() == pytest.approx(validation.to_dict(), abs=1e-5)
-    wrong = run_snakemake(finished_copy, "--dry-run", f"{tables}/frozen.csv", *named)
+    wrong = run_snakemake(finished_copy, "--dry-run", f"{tables}/frozen.csv", named["mine"])
     assert wrong.returncode != 0 and "frozen.csv" in wrong.stdout
-    done = run_snakemake(finished_copy, f"{tables}/ablation.csv", *TEST, "config/ablation-here.yaml")
+    wrong = run_snakemake(finished_copy, "--dry-run", "all", named["summary"])
+    assert wrong.returncode != 0 and "tables.trials: 'summary' is the name of another table" in wrong.stdout
+    done = run_snakemake(finished_copy, f"{tables}/steps.csv", named["steps"])
     assert done.returncode == 0 and planned(done.stdout) == {"ablation": 1}, done.stdout
-    assert pd.read_csv(finished_copy / tables / "ablation.csv")["trial"].tolist() == list(
-        dict.fromkeys(summary["method"])
-    )
+    steps = pd.read_csv(finished_copy / tables / "steps.csv")
+    assert steps["trial"].tolist() == list(dict.fromkeys(summary["method"]))
+    assert (finished_copy / "results/test/figures/steps.pdf").is_file()
 
 
 def test_an_added_method_runs_alone(finished_copy):
     losses = finished_copy / "src/semcom/losses"
     (losses / "mine.py").write_text((losses / "barlow_twins.py").read_text())
-    current = yaml.safe_load((finished_copy / "config/test.yaml").read_text())
+    current = yaml.safe_load((finished_copy / "tests/config.yaml").read_text())
     methods = current["methods"] | {"mine": {"loss": "mine", "options": {"lambda_": 0.01, "centre": False}}}
     grid = current["grid"] | {"methods": [*current["grid"]["methods"], "mine"]}
     jobs = dry_run(finished_copy, "all", *with_config(finished_copy, methods=methods, grid=grid))
@@ -204,8 +209,40 @@ def test_the_paper_in_full_is_80_runs(checkout):
 
 
 def test_the_target_may_follow_the_configuration_file(checkout):
-    after = dry_run(checkout, "--configfile", "config/test.yaml", "all")
-    assert after == dry_run(checkout, "all", "--configfile", "config/test.yaml") and after["pretrain"] == 3
+    after = dry_run(checkout, "--configfile=tests/config.yaml", "all")
+    assert after == dry_run(checkout, "all", *TEST) and after["pretrain"] == 3
+
+
+def test_a_file_of_three_lines_stands_on_the_paper_or_on_what_it_names(checkout):
+    (checkout / "mine.yaml").write_text("experiment: mine\ngrid: {seeds: [3], snr_db: [10]}\n")
+    assert dry_run(checkout, "all", "--configfile=mine.yaml")["finetune"] == 8  # four methods, two label fractions
+    (checkout / "own").mkdir()
+    (checkout / "own/small.yaml").write_text("extends: ../tests/config.yaml\ngrid: {methods: [simclr]}\n")
+    for name in ("results/test/tables/summary.csv", "all"):
+        assert dry_run(checkout, "--configfile=own/small.yaml", name)["pretrain"] == 1
+    jobs = dry_run(
+        checkout, "all", "--configfile=own/small.yaml", "--config", "experiment=x", "grid={methods: [supervised]}"
+    )
+    assert "pretrain" not in jobs and jobs["finetune"] == 2
+
+
+def test_two_configuration_files_are_refused_with_the_line_that_joins_them(checkout):
+    (checkout / "mine.yaml").write_text("experiment: mine\n")
+    done = run_snakemake(checkout, "-n", "all", "--configfile", "config/demo.yaml", "mine.yaml")
+    assert done.returncode != 0 and "Traceback" not in done.stdout
+    assert "write `extends: config/demo.yaml` into mine.yaml and give that alone" in done.stdout
+
+
+def test_a_key_that_stands_twice_is_refused(checkout):
+    (checkout / "mine.yaml").write_text("experiment: mine\ngrid: {seeds: [3]}\n\ngrid: {snr_db: [10]}\n")
+    done = run_snakemake(checkout, "-n", "all", "--configfile=mine.yaml")
+    assert done.returncode != 0 and "mine.yaml: key 'grid' stands twice, in lines 2 and 4; keep one" in done.stdout
+
+
+def test_the_configuration_that_an_experiment_leaves_runs_it_again(finished):
+    kept = "results/test/config.yaml"
+    assert yaml.safe_load((finished / kept).read_text())["extends"] is None
+    assert dry_run(finished, "all", f"--configfile={kept}") == {}
 
 
 def test_an_unknown_method_in_a_path_is_named(checkout):
@@ -222,7 +259,7 @@ def test_a_bad_configuration_ends_before_anything_runs(checkout):
 
 
 def test_own_files_that_are_missing_are_named_before_anything_runs(checkout):
-    data = yaml.safe_load((checkout / "config/test.yaml").read_text())["data"]
+    data = yaml.safe_load((checkout / "tests/config.yaml").read_text())["data"]
     own = data | {"labeled_mat": "nowhere.mat", "splits_mat": "nowhere_splits.mat"}
     done = run_snakemake(checkout, "all", *with_config(checkout, data=own))
     assert done.returncode != 0
@@ -230,7 +267,7 @@ def test_own_files_that_are_missing_are_named_before_anything_runs(checkout):
 
 
 def test_a_diverged_run_is_recorded_and_the_rest_goes_on(checkout):
-    methods = yaml.safe_load((checkout / "config/test.yaml").read_text())["methods"]
+    methods = yaml.safe_load((checkout / "tests/config.yaml").read_text())["methods"]
     methods["barlow_twins"]["pretrain"] = {"learning_rate": 1.0e9, "warmup_epochs": 0}
     methods["supervised"]["finetune"] = {"encoder_learning_rate": 1.0e12, "warmup_epochs": 0}
     grid = {"methods": ["barlow_twins", "supervised", "simclr"], "snr_db": [10], "label_fractions": [1.0], "seeds": [0]}
@@ -267,7 +304,7 @@ def test_a_truncated_mat_is_named_and_earlier_results_stay(finished_copy):
     rooms = finished_copy / "results/test/data"
     whole = (rooms / "rooms_labeled.mat").read_bytes()
     (finished_copy / "cut.mat").write_bytes(whole[: len(whole) // 2])
-    data = yaml.safe_load((finished_copy / "config/test.yaml").read_text())["data"]
+    data = yaml.safe_load((finished_copy / "tests/config.yaml").read_text())["data"]
     own = data | {"labeled_mat": "cut.mat", "splits_mat": str(rooms / "rooms_splits.mat")}
     options = with_config(finished_copy, data=own, experiment="own")
     done = run_snakemake(finished_copy, "results/own/data/scenes.h5", *options)
@@ -298,7 +335,7 @@ def test_raw_files_are_downloaded_and_checked(finished, checkout):
             digest = sha256 or hashlib.sha256(content).hexdigest()
             return {"urls": [f"{address}/{name}"], "sha256": digest, "bytes": len(content)}
 
-        data = yaml.safe_load((checkout / "config/test.yaml").read_text())["data"]
+        data = yaml.safe_load((checkout / "tests/config.yaml").read_text())["data"]
         download = {"labeled_mat": remote("rooms_labeled.mat"), "splits_mat": remote("rooms_splits.mat", "0" * 64)}
         options = with_config(checkout, data=data | {"reader": "nyud2", "rooms": None, "download": download})
         names = [f"results/downloads/{name}" for name in ("rooms_labeled.mat", "rooms_splits.mat")]

@@ -25,15 +25,16 @@ from conftest import copy_checkout
 from semcom.runs.record import RunRecord, is_alive, read_record
 from slurm.cluster import GPUS, URGENT, Cluster, ask, wait_until
 
-CONFIG = ("--configfile", "config/test.yaml", "config/long.yaml")
+CONFIG = ("--configfile", "tests/long.yaml")
 # Long enough to be met between their first checkpoint and their last epoch, also on a fast machine: each lasts ten
 # times the half second between two checkpoints and more. `barlow_twins` is met in three of its turns.
 LONG = {
+    "extends": "config.yaml",
     "methods": {
         "simclr": {"pretrain": {"epochs": 120}},
         "proposed": {"pretrain": {"epochs": 120}},
         "barlow_twins": {"pretrain": {"epochs": 300}},
-    }
+    },
 }
 ORPHAN = "pretrain/simclr/seed0"
 CANCELLED = "pretrain/proposed/seed0"
@@ -328,7 +329,7 @@ def record_path(day: Day, run: str) -> Path:
 def prepare(folder: Path) -> Path:
     """A fresh checkout with the longer runs."""
     copy_checkout(folder)
-    (folder / "config/long.yaml").write_text(yaml.safe_dump(LONG))
+    (folder / "tests/long.yaml").write_text(yaml.safe_dump(LONG))
     return folder
 
 

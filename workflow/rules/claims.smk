@@ -4,7 +4,7 @@ from semcom.config.experiment import BASELINE, PROPOSED
 CLAIMED = {PROPOSED, BASELINE} <= {*CONFIG.grid.methods} and not CONFIG.data.withhold_test
 
 
-if CONFIG.tables.trials == "ablation":
+if CONFIG.tables.trials and CONFIG.tables.trials_kind == "ablation":
 
     rule ablation:
         """One change after the other, from a loss to the letter to settings that work, on validation rooms."""
@@ -14,19 +14,19 @@ if CONFIG.tables.trials == "ablation":
             round_steps=finetune_files("steps.csv"),
             code=sources("semcom.analysis.trials", "semcom.figures.accuracy"),
         output:
-            f"{TABLES}/ablation.csv",
-            f"{FIGURES}/ablation.pdf",
-            f"{FIGURES}/ablation.svg",
-            f"{FIGURES}/ablation.png",
+            f"{TABLES}/{CONFIG.tables.trials}.csv",
+            f"{FIGURES}/{CONFIG.tables.trials}.pdf",
+            f"{FIGURES}/{CONFIG.tables.trials}.svg",
+            f"{FIGURES}/{CONFIG.tables.trials}.png",
         log:
-            f"{RESULTS}/logs/ablation.log",
+            f"{RESULTS}/logs/{CONFIG.tables.trials}.log",
         localrule: True
         conda:
             "../../envs/semcom.yaml"
         params:
             config=CONFIG.model_dump(),
         message:
-            "Ablation of {RESULTS}"
+            "Ablation {CONFIG.tables.trials} of {RESULTS}"
         script:
             "../scripts/ablation.py"
 

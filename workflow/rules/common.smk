@@ -12,19 +12,20 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [SOURCE, inherited])))
 from snakemake.exceptions import WorkflowError
 
 from semcom.config import jobs, paths
-from semcom.config.experiment import check_order, parse_config
+from semcom.config.experiment import given_file, load_config, read_layers
 from semcom.common.errors import InputError
 from semcom.common.sources import source_files
 
-# Each replaces what those before it say.
-FILES = [os.path.relpath(file) for file in (workflow.configfiles[-1], *workflow.configfiles[:-1])]
-
+# The file is read here, with those that it extends: Snakemake by itself reads the one that was given, or none.
 try:
-    check_order(FILES)
-    CONFIG = parse_config(config, " + ".join(FILES))
+    FILE = given_file(workflow.overwrite_configfiles)
+    CONFIG = load_config(FILE, settings=workflow.config_settings.config)
     CONFIG.check_files()
+    workflow.configfiles[:] = read_layers(FILE)  # which the report lists
 except InputError as error:
     raise WorkflowError(str(error)) from None
+config.clear()
+config.update(CONFIG.model_dump())  # what a script, or a caption of the report, sees of it
 
 
 def sources(*modules):

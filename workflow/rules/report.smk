@@ -29,6 +29,10 @@ if CONFIG.pretrained_methods():
     ARTEFACTS += [f"{TABLES}/{name}.csv" for name in ("pretraining", "pretraining_overhead")]
 if CLAIMED:
     ARTEFACTS += [f"{TABLES}/{name}.csv" for name in ("claims", "claim_tests")]
+if CONFIG.tables.trials in {Path(file).stem for file in ARTEFACTS}:
+    raise WorkflowError(
+        f"tables.trials: '{CONFIG.tables.trials}' is the name of another table or figure; take a new one"
+    )
 
 
 report: "../report/workflow.rst"

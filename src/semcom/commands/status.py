@@ -1,6 +1,6 @@
 """Shows the state of the whole grid: every run, how far it is and its last accuracy.
 
-    python -m semcom.commands.status [--configfile FILE ...] [--config KEY=VALUE ...] [--csv]
+    python -m semcom.commands.status [--configfile FILE] [--config KEY=VALUE ...] [--csv]
 
 Give it the options of the run. It takes no lock and imports no torch, so it answers within a second or two on a login
 node, while Snakemake is at work or after it was stopped.
@@ -21,7 +21,7 @@ import yaml
 
 from semcom.common.errors import InputError
 from semcom.common.reporting import duration
-from semcom.config.experiment import Config, load_config
+from semcom.config.experiment import Config, given_file, load_config
 from semcom.runs.grid import DIVERGED, DONE, FAILED, INTERRUPTED, RUNNING, STATES, UNITS, WAITING, RunState, grid_state
 
 SHORT = {DONE: "done", RUNNING: "run", WAITING: "wait", INTERRUPTED: "cut", FAILED: "FAIL", DIVERGED: "div"}
@@ -158,14 +158,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m semcom.commands.status", description="Shows the state of the whole grid."
     )
     parser.add_argument("--configfile", nargs="+", default=[], metavar="FILE", type=Path,
-                        help="as given to snakemake: each replaces what it names in those before it, and a second "
-                        "--configfile the first")  # fmt: skip
+                        help="as given to snakemake: one file; without it config/config.yaml")  # fmt: skip
     parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", type=_setting,
                         help="as given to snakemake, e.g. experiment=mine")  # fmt: skip
     parser.add_argument("--csv", action="store_true", help="a row a run, with all that is known of it")
     given = parser.parse_args(arguments)
     try:
-        config = load_config(Path("config/config.yaml"), *given.configfile, settings=dict(given.config))
+        config = load_config(given_file(given.configfile), settings=dict(given.config))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -23,9 +23,9 @@ def from_paper(description: str, where: str, **bounds: Any) -> Any:
     return Field(description=description, json_schema_extra={"paper": where}, **bounds)
 
 
-def silent(description: str, why: str, **bounds: Any) -> Any:
-    """Declare a setting on which the paper is silent; `why` is the reason for our value."""
-    return Field(description=description, json_schema_extra={"paper": "silent", "why": why}, **bounds)
+def silent(description: str, **bounds: Any) -> Any:
+    """Declare a setting on which the paper is silent; docs/choices.md gives the reason for our value."""
+    return Field(description=description, json_schema_extra={"paper": "silent"}, **bounds)
 
 
 def ours(description: str, **bounds: Any) -> Any:

@@ -1,18 +1,24 @@
 """What the typed configuration says about itself, for people and editors; tests hold both in step with the files.
 
-python -m semcom.config.reference schema     workflow/schemas/config.schema.yaml
-python -m semcom.config.reference choices    the README's table of choices on which the paper is silent
+python -m semcom.config.reference schema     prints workflow/schemas/config.schema.yaml
+python -m semcom.config.reference choices    brings docs/choices.md in step; reasons in it are kept, new keys have none
 """
 
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from semcom.common.files import write_text
 from semcom.common.settings import Settings
 from semcom.config.experiment import Config, load_config
 from semcom.config.sections import FinetuneSettings, MethodSettings, PretrainSettings
+
+CHOICES = Path("docs/choices.md")
 
 
 def leaves(model: type[Settings], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -28,15 +34,13 @@ def leaves(model: type[Settings], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield key, field
 
 
-def choices(config: Config) -> str:
-    """Markdown table of every setting on which the paper is silent: key, value in `config`, meaning, reason."""
-    rows = ["| Setting | Value | What it is | Why this value |", "|---|---|---|---|"]
+def choices(config: Config) -> dict[str, tuple[str, str]]:
+    """Every setting on which the paper is silent: dotted key to its value in `config`, as YAML, and its meaning."""
+    found: dict[str, tuple[str, str]] = {}
 
     def add(key: str, value: Any, field: Any) -> None:
-        extra = field.json_schema_extra or {}
-        if extra.get("paper") == "silent":
-            shown = yaml.safe_dump(value, default_flow_style=True).splitlines()[0]
-            rows.append(f"| `{key}` | {shown} | {field.description} | {extra['why']} |")
+        if (field.json_schema_extra or {}).get("paper") == "silent":
+            found[key] = yaml.safe_dump(value, default_flow_style=True).splitlines()[0], field.description
 
     for key, field in leaves(Config):
         if "<method>" not in key and not field.exclude:
@@ -53,17 +57,42 @@ def choices(config: Config) -> str:
         for section, model in (("pretrain", PretrainSettings), ("finetune", FinetuneSettings)):
             for key, value in getattr(settings, section).items():
                 add(f"methods.{method}.{section}.{key}", value, model.model_fields[key])
-    return "\n".join(rows) + "\n"
+    return found
+
+
+def reasons(page: str) -> dict[str, str]:
+    """Key to reason, of every row of a page of choices."""
+    rows = re.findall(r"^\| `([^`]+)` \|(.*)\|$", page, re.MULTILINE)
+    return {key: cells.rpartition("|")[2].strip() for key, cells in rows}
+
+
+def choices_page(config: Config, page: str) -> str:
+    """A page of choices with its tables in step with `config`, one a section; its head and its reasons stay."""
+    why = reasons(page)
+    lines = [page.partition("\n## ")[0].rstrip("\n")]
+    for section, rows in groupby(choices(config).items(), key=lambda row: row[0].partition(".")[0]):
+        lines += ["", f"## {section}", "", "| Setting | Value | What it is | Why this value |", "|---|---|---|---|"]
+        lines += [f"| `{key}` | {value} | {meaning} | {why.get(key, '')} |" for key, (value, meaning) in rows]
+    return "\n".join(lines) + "\n"
 
 
 def schema() -> str:
-    """The JSON schema of a configuration file, as YAML, for editors."""
+    """The JSON schema of a configuration file, as YAML, for editors. No key is required: a file says what differs."""
     head = "# Written by `python -m semcom.config.reference schema`; the source is src/semcom/config/experiment.py.\n"
-    return head + yaml.safe_dump(Config.model_json_schema(), sort_keys=False, width=110)
+    return head + yaml.safe_dump(_without_required(Config.model_json_schema()), sort_keys=False, width=110)
+
+
+def _without_required(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON schema in which every key may be left out."""
+    kept = {key: value for key, value in schema.items() if not (key == "required" and isinstance(value, list))}
+    return {key: _without_required(value) if isinstance(value, Mapping) else value for key, value in kept.items()}
 
 
 if __name__ == "__main__":
-    actions = {"schema": lambda _: schema(), "choices": lambda path: choices(load_config(path))}
-    if len(sys.argv) < 2 or sys.argv[1] not in actions:
-        sys.exit("usage: python -m semcom.config.reference schema | choices config/config.yaml")
-    print(actions[sys.argv[1]](sys.argv[2] if len(sys.argv) > 2 else "config/config.yaml"), end="")
+    match sys.argv[1:]:
+        case ["schema"]:
+            print(schema(), end="")
+        case ["choices"]:
+            write_text(CHOICES, choices_page(load_config(), CHOICES.read_text()))
+        case _:
+            sys.exit("usage: python -m semcom.config.reference schema | choices")

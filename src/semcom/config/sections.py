@@ -1,4 +1,4 @@
-"""The configuration's sections: one model each, the one source of keys, types and bounds. `config.py` checks them together."""
+"""The configuration's sections: one model each, the one source of keys, types and bounds. `experiment.py` checks them together."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -10,11 +10,6 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Span = Annotated[list[float], Field(min_length=2, max_length=2)]
-WHY_CLIP = (
-    "stage I: features start small and the losses' gradient grows as 1/abs(z), so that unclipped first steps "
-    "inflate the weights tenfold and nothing moves them again; stage II: none, but for `supervised`, where it "
-    "won on validation rooms"
-)
 
 
 class RoomsSettings(Settings):
@@ -42,10 +37,7 @@ class DataSettings(Settings):
     splits_mat: str | None = ours("your own splits.mat; null downloads (or renders) it")
     download: DownloadSettings | None = ours("where to download both files from")
     image_size: int = from_paper("side in pixels that every scene is resized to", "Sec. IV-A", ge=8)
-    validation_fraction: float = silent(
-        "share of the official training scenes held out, by whole rooms", "0: the paper's runs train on all 795",
-        ge=0, lt=1,
-    )  # fmt: skip
+    validation_fraction: float = silent("share of the official training scenes held out, by whole rooms", ge=0, lt=1)
     validation_seed: int = ours("seed of the validation cut", ge=0)
     withhold_test: bool = ours("keep the test scenes from every run: for choosing settings on validation rooms")
     rooms: RoomsSettings | None = ours("size of the built-in data set, rendered where reader is rooms")
@@ -68,12 +60,7 @@ class DataSettings(Settings):
 
 
 class EncoderSettings(Settings):
-    features: int = silent(
-        "K: features a device sends per scene",
-        "256 per modality, half of ResNet-18's 512; half of K was better with SimCLR alone on validation "
-        "rooms (one seed)",
-        ge=2,
-    )
+    features: int = silent("K: features a device sends per scene", ge=2)
     width: int = from_paper("channels of ResNet-18's first stage; the standard network has 64", "Sec. IV-A", ge=4)
     stem: Literal["imagenet", "small"] = from_paper(
         "imagenet: 7x7 stride 2 and max-pool; small: 3x3 stride 1, for images of 32 px", "Sec. IV-A"
@@ -81,63 +68,28 @@ class EncoderSettings(Settings):
     hidden: list[Positive] = silent(
         "widths of layers (each with batch norm and ReLU) between ResNet-18's pooled features and the K; as a projector, "
         "but z, what is transmitted, is what lies behind them",
-        "none: ResNet-18 ends in one linear layer; a layer of 512 was worse with each method on validation rooms (one "
-        "seed)",
         default_factory=list,
     )
-    weights: dict[str, str] = silent(
-        "local ResNet-18 state dict per modality to start from", "none: Algorithm 1 starts from random weights"
-    )
+    weights: dict[str, str] = silent("local ResNet-18 state dict per modality to start from")
     feature_normalization: Literal["none", "batch"] = silent(
         "batch: each feature of z is standardised over the batch, and by running statistics in evaluation",
-        "none: z = f(x) is the network's output; batch was worse with each method on validation rooms (one seed)",
         default="none",
     )
 
 
 class ViewSettings(Settings):
-    crop_scale: Span = silent(
-        "area of the crop as a share of the scene, drawn uniformly",
-        "stage I: milder than SimCLR's 0.08 to 1, which was worse with each method on validation rooms (one "
-        "seed); stage II: the paper's 224 of 256",
-    )
-    crop_ratio: Span = silent(
-        "aspect ratio of the crop, drawn log-uniformly", "stage I: SimCLR's 3/4 to 4/3; stage II: square"
-    )
-    flip: float = silent("probability of a horizontal flip", "the protocol of reference [15]", ge=0, le=1)
-    brightness: float = silent(
-        "RGB brightness factor drawn from 1 +- this", "stage I: mild jitter; stage II: none is mentioned", ge=0, lt=1
-    )
-    contrast: float = silent(
-        "RGB contrast factor drawn from 1 +- this", "stage I: mild jitter; stage II: none is mentioned", ge=0, lt=1
-    )
-    saturation: float = silent(
-        "RGB saturation factor drawn from 1 +- this", "stage I: mild jitter; stage II: none is mentioned", ge=0, lt=1
-    )
-    hue: float = silent(
-        "RGB hue rotation drawn from +- this share of a turn",
-        "stage I: mild jitter; stage II: none is mentioned",
-        ge=0,
-        le=0.5,
-    )
-    grayscale: float = silent(
-        "probability of dropping colour", "stage I: as in SimCLR; stage II: none is mentioned", ge=0, le=1
-    )
-    depth_gain: float = silent(
-        "metric depth scaled by a factor from 1 +- this",
-        "stage I: for the scale error of a sensor; stage II: none",
-        ge=0,
-        lt=1,
-    )
-    blur: float = silent(
-        "probability of a Gaussian blur", "stage I: as in SimCLR; stage II: none is mentioned", ge=0, le=1
-    )
-    blur_sigma: Span = silent("standard deviation of the blur in pixels of the view", "SimCLR's 0.1 to 2 at 224 px")
-    aligned: bool = silent(
-        "the same crop and flip for all modalities of a scene",
-        "a scene's pixels stay registered; apart was worse with each method on validation rooms (one seed; "
-        "stage I, of supervised stage II)",
-    )
+    crop_scale: Span = silent("area of the crop as a share of the scene, drawn uniformly")
+    crop_ratio: Span = silent("aspect ratio of the crop, drawn log-uniformly")
+    flip: float = silent("probability of a horizontal flip", ge=0, le=1)
+    brightness: float = silent("RGB brightness factor drawn from 1 +- this", ge=0, lt=1)
+    contrast: float = silent("RGB contrast factor drawn from 1 +- this", ge=0, lt=1)
+    saturation: float = silent("RGB saturation factor drawn from 1 +- this", ge=0, lt=1)
+    hue: float = silent("RGB hue rotation drawn from +- this share of a turn", ge=0, le=0.5)
+    grayscale: float = silent("probability of dropping colour", ge=0, le=1)
+    depth_gain: float = silent("metric depth scaled by a factor from 1 +- this", ge=0, lt=1)
+    blur: float = silent("probability of a Gaussian blur", ge=0, le=1)
+    blur_sigma: Span = silent("standard deviation of the blur in pixels of the view")
+    aligned: bool = silent("the same crop and flip for all modalities of a scene")
 
     @field_validator("crop_scale", "crop_ratio", "blur_sigma")
     @classmethod
@@ -150,15 +102,10 @@ class ViewSettings(Settings):
 class AugmentationSettings(Settings):
     crop_size: int = from_paper("side in pixels of what an encoder sees", "Sec. IV-A", ge=8)
     evaluation_crop_scale: float = silent(
-        "area of the centre crop that evaluation takes, as a share of the scene",
-        "the training crops' scale",
-        gt=0,
-        le=1,
+        "area of the centre crop that evaluation takes, as a share of the scene", gt=0, le=1
     )
     depth_encoding: Literal["metres", "inverse", "log"] = silent(
-        "what encoders see of a modality in metres: itself, its inverse, or its logarithm",
-        "metres, as the data set has it; the others were worse with each method on validation rooms (one seed)",
-        default="metres",
+        "what encoders see of a modality in metres: itself, its inverse, or its logarithm", default="metres"
     )
     pretrain: ViewSettings = ours("views of stage I")
     finetune: ViewSettings = ours("views of stage II")
@@ -167,35 +114,18 @@ class AugmentationSettings(Settings):
 class ScheduleSettings(Settings):
     epochs: int = from_paper("passes over the stage's training scenes", "Sec. IV-A: 500", gt=0)
     batch_size: int = from_paper("B, scenes in a batch", "Sec. IV-A: 64", ge=2)
-    drop_last: bool = silent(
-        "leave out what remains of an epoch after the last whole batch",
-        "795 and 397 scenes leave 27 and 13, too few for batch statistics",
-    )
+    drop_last: bool = silent("leave out what remains of an epoch after the last whole batch")
     optimizer: Literal["sgd", "adamw", "lars"] = from_paper(
         "sgd; or adamw, lars, which let biases and normalisation layers decay not at all",
         "Sec. IV-A: SGD",
         default="sgd",
     )
-    momentum: float = silent("momentum of SGD and LARS, first beta of AdamW", "the usual 0.9", ge=0, lt=1)
-    weight_decay: float = silent(
-        "L2 penalty of SGD and LARS, named but not printed; decoupled in AdamW",
-        "lightly's 5e-4 for ResNet-18; none at all was worse with each method on validation rooms (one seed; "
-        "stage I, of supervised stage II)",
-        ge=0,
-    )
-    warmup_epochs: float = silent(
-        "linear warm-up of the learning rate",
-        "short, against early divergence; in stage I a longer one was worse with each method on validation rooms (one "
-        "seed)",
-        ge=0,
-    )
-    decay: Literal["cosine", "constant"] = silent("learning rate schedule, named but not printed", "cosine to 0")
-    clip_gradient_norm: float | None = silent("clip the gradient's norm to this", WHY_CLIP, gt=0)
-    diverged_gradient_norm: float = silent(
-        "a gradient norm beyond this ends the run as diverged",
-        "about a hundred times the largest of a run that went on",
-        gt=0,
-    )
+    momentum: float = silent("momentum of SGD and LARS, first beta of AdamW", ge=0, lt=1)
+    weight_decay: float = silent("L2 penalty of SGD and LARS, named but not printed; decoupled in AdamW", ge=0)
+    warmup_epochs: float = silent("linear warm-up of the learning rate", ge=0)
+    decay: Literal["cosine", "constant"] = silent("learning rate schedule, named but not printed")
+    clip_gradient_norm: float | None = silent("clip the gradient's norm to this", gt=0)
+    diverged_gradient_norm: float = silent("a gradient norm beyond this ends the run as diverged", gt=0)
 
     @model_validator(mode="after")
     def _warm_up_fits(self) -> Self:
@@ -205,29 +135,17 @@ class ScheduleSettings(Settings):
 
 
 class PretrainSettings(ScheduleSettings):
-    learning_rate: float = silent(
-        "peak learning rate of stage I", "on validation rooms 0.03 was worse for each method, 0.3 for SimCLR", gt=0
-    )
+    learning_rate: float = silent("peak learning rate of stage I", gt=0)
 
 
 class FinetuneSettings(ScheduleSettings):
-    encoder_learning_rate: float = silent(
-        "peak learning rate of the encoders",
-        "from an earlier attempt, scored on test scenes; on validation rooms 0.1 was worse for each pre-trained method",
-        gt=0,
-    )
-    decoder_learning_rate: float = silent(
-        "peak learning rate of the decoder",
-        "from an earlier attempt, scored on test scenes; on validation rooms 0.1 was worse for each pre-trained method",
-        gt=0,
-    )
+    encoder_learning_rate: float = silent("peak learning rate of the encoders", gt=0)
+    decoder_learning_rate: float = silent("peak learning rate of the decoder", gt=0)
     frozen_epochs: int = silent(
-        "epochs at the start, or all, in which the decoder alone learns, from encoders as stage I left them",
-        "0: Algorithm 1 trains both from the first round; for Barlow Twins a sixth won on validation rooms",
-        ge=0,
+        "epochs at the start, or all, in which the decoder alone learns, from encoders as stage I left them", ge=0
     )
-    evaluate_every_rounds: int = silent("rounds between two evaluations", "about one an epoch", gt=0)
-    channel_draws: int = silent("channel realisations that an evaluation averages over", "5 bound its noise", gt=0)
+    evaluate_every_rounds: int = silent("rounds between two evaluations", gt=0)
+    channel_draws: int = silent("channel realisations that an evaluation averages over", gt=0)
 
     @model_validator(mode="after")
     def _thaws(self) -> Self:
@@ -241,12 +159,8 @@ class FinetuneSettings(ScheduleSettings):
 
 
 class DecoderSettings(Settings):
-    hidden: list[Positive] = silent(
-        "hidden layers of the server's MLP",
-        "one layer: the encoders hold the depth; none or two did no better on validation rooms (one seed) but "
-        "for two methods, by a point at most",
-    )
-    dropout: float = silent("dropout before each layer of the MLP", "none", ge=0, lt=1)
+    hidden: list[Positive] = silent("hidden layers of the server's MLP")
+    dropout: float = silent("dropout before each layer of the MLP", ge=0, lt=1)
 
 
 class ChannelSettings(Settings):
@@ -254,19 +168,15 @@ class ChannelSettings(Settings):
     convention: Literal["literal", "packed", "peak"] = from_paper(
         "what is sent per channel use, and which power the SNR refers to; see src/semcom/link/link.py", "eq. (2)"
     )
-    equalizer: Literal["zero_forcing", "mmse"] = silent("use of the perfectly known h", "zero forcing; AWGN has h = 1")
-    snr_offset_db: dict[str, float] = silent("per-device offset to the grid's SNR", "none: all devices alike")
+    equalizer: Literal["zero_forcing", "mmse"] = silent("use of the perfectly known h")
+    snr_offset_db: dict[str, float] = silent("per-device offset to the grid's SNR")
 
 
 class MethodSettings(Settings):
     like: str | None = ours("method whose entry this one starts from; here then stands only what differs", default=None)
     loss: str | None = ours("stage I loss: a module of src/semcom/losses; null trains from random weights")
     options: dict[str, Any] = ours("the loss's own settings, checked against its Options", default={})
-    projector: list[Positive] = silent(
-        "widths of an MLP between z and the loss, thrown away after stage I", "part of each method's best "
-        "trial on validation rooms; of `proposed_literal` the print",
-        default=[],
-    )  # fmt: skip
+    projector: list[Positive] = silent("widths of an MLP between z and the loss, thrown away after stage I", default=[])
     pretrained_by: str | None = ours(
         "method from whose stage I this one's stage II starts; null: its own", default=None
     )
@@ -281,7 +191,7 @@ class GridSettings(Settings):
     methods: list[str] = from_paper("methods to compare, in the order of the legends", "Sec. IV-A", min_length=1)
     snr_db: list[float] = from_paper("SNR per channel use in dB, a panel each", "Fig. 4, 5: 10 and 20", min_length=1)
     label_fractions: list[Fraction] = from_paper("labelled share of the training scenes", "Fig. 4, 5", min_length=1)
-    seeds: list[Annotated[int, Field(ge=0)]] = silent("one run each", "five, for an interval", min_length=1)
+    seeds: list[Annotated[int, Field(ge=0)]] = silent("one run each", min_length=1)
 
     @field_validator("methods", "snr_db", "label_fractions", "seeds")
     @classmethod
@@ -292,19 +202,21 @@ class GridSettings(Settings):
 
 
 class TableSettings(Settings):
-    last_evaluations: int = silent("k: final accuracy is the mean of the last k evaluations", "never the best", gt=0)
-    smooth_evaluations: int = silent("running mean before a target counts as reached", "evaluations are noisy", gt=0)
-    hold_evaluations: int = silent("evaluations for which a reached target must hold", "no lucky peaks", gt=0)
-    targets: list[Fraction] = silent("targets as shares of the supervised plateau", "no standard exists", min_length=1)
-    trials: Literal["trials", "finalists", "frozen", "choices", "ablation"] | None = ours(
-        "tables/<this>.csv of a grid of settings tried on validation rooms, best first; ablation: in the grid's order, "
-        "each over the one it is like",
-        default=None,
+    last_evaluations: int = silent("k: final accuracy is the mean of the last k evaluations", gt=0)
+    smooth_evaluations: int = silent("running mean before a target counts as reached", gt=0)
+    hold_evaluations: int = silent("evaluations for which a reached target must hold", gt=0)
+    targets: list[Fraction] = silent("targets as shares of the supervised plateau", min_length=1)
+    trials: Name | None = ours(
+        "tables/<this>.csv compares the settings of the grid on validation rooms; null: no such table", default=None
+    )
+    trials_kind: Literal["ranking", "ablation"] = ours(
+        "ranking: best first; ablation: in the grid's order, each over the one it is like, with figures/<trials>",
+        default="ranking",
     )
 
 
 class LedgerSettings(Settings):
-    bits_per_value: int = silent("bits a digital link would spend on one real value", "float32", gt=0)
+    bits_per_value: int = silent("bits a digital link would spend on one real value", gt=0)
 
 
 class FigureSettings(Settings):
@@ -322,8 +234,7 @@ class ComputeSettings(Settings):
     )
     precision: Literal["auto", "float32", "bfloat16"] = silent(
         "arithmetic of the encoders; losses stay in float32. auto: bfloat16 where the device computes it natively, else "
-        "float32, decided when a run begins",
-        "auto: the faster of the two on each kind of processor measured",
+        "float32, decided when a run begins"
     )
     channels_last: bool | Literal["auto"] = ours(
         "memory format of the images; results differ in the last bits only. auto: true on a CPU, and elsewhere with bfloat16"

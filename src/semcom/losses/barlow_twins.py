@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 
 
 class Options(Settings):
-    lambda_: float = silent(
-        "lambda of eq. (19)", "part of the best trial on validation rooms; its authors have 0.0051", gt=0
-    )
-    centre: bool = silent("subtract the batch mean before correlating", "as the Barlow Twins authors do")
+    lambda_: float = silent("lambda of eq. (19)", gt=0)
+    centre: bool = silent("subtract the batch mean before correlating")
 
 
 def terms(z: Sequence[Tensor], z_tilde: Sequence[Tensor], options: Options) -> dict[str, Tensor]:

@@ -24,12 +24,10 @@ MIN_MODALITIES = 2
 
 
 class Options(Settings):
-    shared_features: int = silent(
-        "K_sha of eqs. (13), (14)", "three quarters of what the loss sees, DeCUR's share for RGB and depth", ge=0
-    )
-    lambda_m: float = silent("lambda_m of eq. (10), the same for every modality", "DeCUR's 0.005", gt=0)
-    lambda_sha: float = silent("lambda_sha of eq. (13)", "DeCUR's 0.005", gt=0)
-    lambda_uni: float = silent("lambda_uni of eq. (14)", "DeCUR's 0.005", gt=0)
+    shared_features: int = silent("K_sha of eqs. (13), (14)", ge=0)
+    lambda_m: float = silent("lambda_m of eq. (10), the same for every modality", gt=0)
+    lambda_sha: float = silent("lambda_sha of eq. (13)", gt=0)
+    lambda_uni: float = silent("lambda_uni of eq. (14)", gt=0)
     centre: bool = from_paper("subtract the batch mean before correlating; the printed C does not", "eqs. (8), (11)")
     cross_weight: float = from_paper("factor on L_cross; 1 is the ordered-pair sum as printed", "eqs. (7), (12)", ge=0)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Options(Settings):
-    temperature: float = silent("tau of eq. (18)", "the best of 0.05 to 0.5 on validation rooms", gt=0)
+    temperature: float = silent("tau of eq. (18)", gt=0)
 
 
 def terms(z: Sequence[Tensor], z_tilde: Sequence[Tensor], options: Options) -> dict[str, Tensor]:
