@@ -2,8 +2,6 @@
 
 import io
 import math
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -108,23 +106,6 @@ def test_sgd_is_torchs(resumed_at):
         reference.step()
         for p, q in zip(ours, theirs, strict=True):
             assert torch.allclose(p, q, atol=1e-6)
-
-
-def test_a_job_does_not_load_what_compiling_needs():
-    """`torch.compile`'s machinery takes as long to import as torch; neither stage's steps or evaluations may load it."""
-    code = """
-import sys
-from test_stages import CONFIG, finetune, made_scenes, pretrain, set_up, stage_one, stage_two
-set_up(CONFIG.compute)
-pretrain(stage_one(epochs=1), made_scenes(), 0)
-finetune(stage_two(epochs=1), made_scenes(), 0, None)
-loaded = [name for name in ("torch._dynamo", "torch._inductor", "torchvision") if name in sys.modules]
-sys.exit(" and ".join(loaded) or 0)
-"""
-    ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT / "tests", capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
 
 
 # Batches
