@@ -10,6 +10,7 @@ from semcom.config.sections import EncoderSettings
 from semcom.models.encoders import SemanticEncoder, load_encoders, make_encoders, make_head, save_encoders
 
 torch.set_num_threads(1)
+pytestmark = pytest.mark.filterwarnings("ignore:Detected pickle protocol")  # of files made to be refused
 
 CHANNELS = {"rgb": 3, "depth": 1}
 

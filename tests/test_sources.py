@@ -53,5 +53,5 @@ def test_a_stage_lists_its_own_backbone_and_no_other():
     """So that a new file leaves finished runs finished."""
     for stage in ("semcom.training.pretrain", "semcom.training.finetune"):
         files = source_files(stage, "semcom.models.backbones.resnet34")
-        found = {path.rpartition("backbones/")[2] for path in files if "/backbones/" in path}
+        found = {path.rpartition("models/backbones/")[2] for path in files if "models/backbones/" in path}
         assert found == {"__init__.py", "_resnet.py", "resnet34.py"}

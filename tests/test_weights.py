@@ -18,6 +18,7 @@ from semcom.models.torchvision_import import import_torchvision
 from semcom.models.weights import check_weights, load_backbone
 
 torch.set_num_threads(1)
+pytestmark = pytest.mark.filterwarnings("ignore:Detected pickle protocol")  # of files made to be refused
 
 CONVNEXT = {"backbone": "convnext", "options": {"depths": [1, 2]}}
 
