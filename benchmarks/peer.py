@@ -11,8 +11,8 @@ from benchmarks.steps import against_bare
 from benchmarks.subject import Subject, bare_encoders
 from benchmarks.timing import Target, row
 from semcom.common.errors import InputError
-from semcom.models import torchvision_import
 from semcom.models.precision import encode
+from semcom.models.torchvision_import import import_torchvision
 
 
 def scenes_per_second(subject: Subject, name: str, steps: int = 30) -> list[dict]:
@@ -45,7 +45,7 @@ def peer_step(subject: Subject, compute):
     Raises:
         InputError: lightly is not installed.
     """
-    torchvision_import.whole()  # which lightly imports
+    import_torchvision()  # which lightly imports
     try:
         from lightly.loss import BarlowTwinsLoss
         from lightly.transforms import SimCLRTransform

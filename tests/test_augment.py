@@ -10,7 +10,7 @@ from scipy import stats
 
 from semcom.config.experiment import load_config
 from semcom.data.scenes import Modality
-from semcom.models import torchvision_import
+from semcom.models.torchvision_import import import_torchvision
 from semcom.rng import stream
 from semcom.views.views import centre_views, random_views
 
@@ -356,7 +356,7 @@ def test_contrast_pulls_towards_the_mean_grey_of_the_brightened_scene():
 
 def test_colour_agrees_with_torchvision_where_nothing_is_clipped():
     """The four factors are read from the fitted map, and given to torchvision's functions in ColorJitter's order."""
-    functional = torchvision_import.whole().transforms.functional
+    functional = import_torchvision().transforms.functional
     before, after, matrix, offset = colour(batch=30, brightness=0.3, contrast=0.3, saturation=0.3)
     for image, view, m, b in zip(before, after, matrix, offset, strict=True):
         gain = m[0].sum()  # brightness x contrast

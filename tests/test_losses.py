@@ -15,7 +15,7 @@ from semcom.common import plugins
 from semcom.config.experiment import load_config
 from semcom.losses import barlow_twins, decoupled, simclr
 from semcom.losses._correlation import correlation
-from semcom.models import torchvision_import
+from semcom.models.torchvision_import import import_torchvision
 
 torch.set_num_threads(1)
 
@@ -535,7 +535,7 @@ def test_the_baselines_are_the_losses_that_the_paper_names():
 @pytest.fixture
 def lightly():
     """lightly's losses; its package imports torchvision."""
-    torchvision_import.whole()
+    import_torchvision()
     return pytest.importorskip("lightly.loss")
 
 

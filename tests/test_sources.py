@@ -46,3 +46,11 @@ def test_a_stage_lists_all_that_it_imports():
     } <= pretrain
     assert not {"training/finetune.py", "analysis/tables.py", "losses/decoupled.py"} & pretrain
     assert not [path for path in pretrain if path.startswith(tuple(name.removeprefix("semcom.") for name in NEUTRAL))]
+
+
+def test_a_stage_lists_its_own_backbone_and_no_other():
+    """So that a new file leaves finished runs finished."""
+    for stage in ("semcom.training.pretrain", "semcom.training.finetune"):
+        files = source_files(stage, "semcom.models.backbones.resnet34")
+        found = {path.rpartition("models/backbones/")[2] for path in files if "models/backbones/" in path}
+        assert found == {"__init__.py", "_resnet.py", "resnet34.py"}

@@ -1,6 +1,7 @@
 # The checked configuration, and the paths of every run of the grid.
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 # The rules run the package of this checkout, whether or not one is installed.
@@ -22,6 +23,10 @@ try:
     CONFIG = load_config(FILE, settings=workflow.config_settings.config)
     CONFIG.check_files()
     workflow.configfiles[:] = read_layers(FILE)  # which the report lists
+    if CONFIG.weights() and workflow.is_main_process and find_spec("torch"):  # a job checks its own
+        from semcom.models.weights import check_weights
+
+        check_weights(CONFIG)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 config.clear()
@@ -91,14 +96,20 @@ def remote_file(wildcards):
     raise WorkflowError(f"data.download names no file '{wildcards.file}'; see config/config.yaml")
 
 
+def backbone(wildcards):
+    """The module of a method's backbone."""
+    return f"semcom.models.backbones.{CONFIG.encoder_settings(wildcards.method).backbone}"
+
+
 def pretrain_job(wildcards):
     """The settings of stage I that decide this method's result."""
     return jobs.pretrain_job(CONFIG, wildcards.method).model_dump()
 
 
 def pretrain_code(wildcards):
-    """The sources of stage I, with the method's own loss."""
-    return sources("semcom.training.pretrain", f"semcom.losses.{jobs.pretrain_job(CONFIG, wildcards.method).loss}")
+    """The sources of stage I, with the method's own backbone and loss."""
+    loss = f"semcom.losses.{jobs.pretrain_job(CONFIG, wildcards.method).loss}"
+    return sources("semcom.training.pretrain", backbone(wildcards), loss)
 
 
 def finetune_job(wildcards):
@@ -111,6 +122,11 @@ def finetune_job(wildcards):
     return jobs.finetune_job(CONFIG, *cell).model_dump()
 
 
+def finetune_code(wildcards):
+    """The sources of stage II, with the method's own backbone and the channel."""
+    return sources("semcom.training.finetune", backbone(wildcards), f"semcom.link.fading.{CONFIG.channel.model}")
+
+
 def calibrated_job(wildcards):
     """The settings of a stage and method; SNR and label fraction do not change what a step takes."""
     if wildcards.stage == "pretrain":
@@ -120,11 +136,11 @@ def calibrated_job(wildcards):
 
 
 def calibrated_code(wildcards):
-    """The sources of a calibration, with the method's own loss or the channel."""
+    """The sources of a calibration, with the method's own backbone, and its loss or the channel."""
     own = f"semcom.link.fading.{CONFIG.channel.model}"
     if wildcards.stage == "pretrain":
         own = f"semcom.losses.{jobs.pretrain_job(CONFIG, wildcards.method).loss}"
-    return sources("semcom.planning.calibration", own)
+    return sources("semcom.planning.calibration", backbone(wildcards), own)
 
 
 def pretrained_encoders(wildcards):

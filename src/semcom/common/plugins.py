@@ -40,4 +40,4 @@ def load(package: str, name: str, offers: tuple[str, ...] = ()) -> ModuleType:
 def did_you_mean(word: str, known: list[str]) -> str:
     """A hint to end an error message with: the nearest known word, or all of them."""
     near = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
+    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known) or 'none'}"

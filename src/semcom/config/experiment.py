@@ -35,6 +35,7 @@ from semcom.config.sections import (
 
 DEFAULT = Path("config/config.yaml")  # runs where no file is given, and is what a file without `extends:` stands on
 LOSS_OFFERS = ("Options", "terms", "views_exchanged")  # see semcom.losses
+BACKBONE_OFFERS = ("Options", "extractor", "FIRST_LAYER", "CLASSIFIER")  # see semcom.models.backbones
 PROPOSED = "proposed"  # the method that the paper's claims are about
 BASELINE = "supervised"  # the method that they, and ratios in the tables, refer to
 
@@ -66,6 +67,7 @@ class Config(Settings):
     def _check(self) -> Self:
         for key, package, name in [
             ("data.reader", "semcom.data.readers", self.data.reader),
+            ("encoder.backbone", "semcom.models.backbones", self.encoder.backbone),
             ("channel.model", "semcom.link.fading", self.channel.model),
             *((f"methods.{m}.loss", "semcom.losses", s.loss) for m, s in self.methods.items() if s.loss),
         ]:
@@ -97,6 +99,7 @@ class Config(Settings):
             self.finetune_settings(method)
             self.decoder_settings(method)
             self._check_encoder(method)
+            self._check_backbone(method)
             self._check_crop(method)
             self._check_stage_one(method)
         for method in self.grid.methods:  # one that does not run need not fit the others' sizes
@@ -116,6 +119,26 @@ class Config(Settings):
             raise ValueError(
                 f"{where}.features: {encoder.features} is odd, but channel.convention {self.channel.convention} "
                 "packs two features into a channel use; take an even number"
+            )
+
+    def _check_backbone(self, method: str) -> None:
+        where, encoder = self._where(method, "encoder"), self.encoder_settings(method)
+        try:
+            backbone = plugins.load("semcom.models.backbones", encoder.backbone, BACKBONE_OFFERS)
+        except InputError as error:
+            raise ValueError(f"{where}.backbone: {error}") from None
+        options = validated(backbone.Options, encoder.options, f"{where}.options")
+        stems = getattr(backbone, "STEMS", (encoder.stem,))
+        if encoder.stem not in stems:
+            raise ValueError(
+                f"{where}.stem: backbone {encoder.backbone} has no stem '{encoder.stem}'; take {' or '.join(stems)}"
+            )
+        least = backbone.least_side(options) if hasattr(backbone, "least_side") else 1
+        crop_size = self.augmentation_settings(method).crop_size
+        if crop_size < least:
+            raise ValueError(
+                f"{self._where(method, 'augmentation')}.crop_size: {crop_size} is below the {least} pixels that backbone "
+                f"{encoder.backbone} needs; raise it, or take another {where}.backbone"
             )
 
     def _check_crop(self, method: str) -> None:
@@ -196,14 +219,20 @@ class Config(Settings):
             InputError: names the key and the file.
         """
         files = {"data.labeled_mat": self.data.labeled_mat, "data.splits_mat": self.data.splits_mat}
-        for method in self.grid.methods:
-            where, weights = self._where(method, "encoder"), self.encoder_settings(method).weights
-            files |= {f"{where}.weights.{modality}": path for modality, path in weights.items()}
+        files |= {key: path for key, (_, path) in self.weights().items()}
         for key, path in files.items():
             if path is not None and not Path(path).is_file():
                 raise InputError(
                     f"{key}: no file '{path}'; correct the path, or leave the key as config/config.yaml has it"
                 )
+
+    def weights(self) -> dict[str, tuple[str, str]]:
+        """Files of weights that runs of the grid start from: by key of the configuration, a method and its file."""
+        return {
+            f"{self._where(method, 'encoder')}.weights.{modality}": (method, path)
+            for method in self.grid.methods
+            for modality, path in self.encoder_settings(method).weights.items()
+        }
 
     def method(self, name: str) -> MethodSettings:
         """The entry of a method.
@@ -236,8 +265,12 @@ class Config(Settings):
         return list(dict.fromkeys(filter(None, map(self.stage_one, self.grid.methods))))
 
     def encoder_settings(self, method: str) -> EncoderSettings:
-        """`encoder:` with the method's overrides."""
-        return self._overridden("encoder", method)
+        """`encoder:` with the method's overrides; another backbone takes neither the section's options nor its weights."""
+        own = self.method(method).encoder
+        settings = self.encoder
+        if own.get("backbone", settings.backbone) != settings.backbone:
+            settings = settings.model_copy(update={"options": {}, "weights": {}})
+        return validated(EncoderSettings, merged(settings.model_dump(), own), f"methods.{method}.encoder")
 
     def augmentation_settings(self, method: str) -> AugmentationSettings:
         """`augmentation:` with the method's overrides."""
@@ -274,7 +307,8 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 def with_inherited(methods: Mapping[str, Any]) -> dict[str, Any]:
     """The entries of `methods:`, each with what it takes from the one that it is `like`.
 
-    An entry with a loss of its own does not take the other's options.
+    An entry with a loss of its own does not take the other's options; one with a backbone of its own takes neither the
+    other's backbone options nor its weights.
 
     Raises:
         ValueError: an entry is like one that does not exist, or like itself in the end.
@@ -295,6 +329,11 @@ def with_inherited(methods: Mapping[str, Any]) -> dict[str, Any]:
             return entry  # its own check says what is wrong with the other
         if entry.get("loss", inherited.get("loss")) != inherited.get("loss"):
             inherited = {key: value for key, value in inherited.items() if key != "options"}
+        theirs, own = inherited.get("encoder"), entry.get("encoder")
+        if isinstance(theirs, Mapping) and isinstance(own, Mapping):
+            if own.get("backbone", theirs.get("backbone")) != theirs.get("backbone"):
+                theirs = {key: value for key, value in theirs.items() if key not in ("options", "weights")}
+                inherited = {**inherited, "encoder": theirs}
         return merged(inherited, entry)
 
     return {name: complete(name, (name,)) for name in methods}

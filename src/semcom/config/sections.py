@@ -60,17 +60,24 @@ class DataSettings(Settings):
 
 
 class EncoderSettings(Settings):
+    backbone: str = from_paper(
+        "network of an encoder up to its pooled features: a module of src/semcom/models/backbones",
+        "Sec. IV-A: ResNet-18",
+    )
+    options: dict[str, Any] = ours("the backbone's own settings, checked against its Options", default={})
     features: int = silent("K: features a device sends per scene", ge=2)
-    width: int = from_paper("channels of ResNet-18's first stage; the standard network has 64", "Sec. IV-A", ge=4)
+    width: int = from_paper("channels of the backbone's first stage; ResNet-18 has 64", "Sec. IV-A", ge=4)
     stem: Literal["imagenet", "small"] = from_paper(
         "imagenet: 7x7 stride 2 and max-pool; small: 3x3 stride 1, for images of 32 px", "Sec. IV-A"
     )
     hidden: list[Positive] = silent(
-        "widths of layers (each with batch norm and ReLU) between ResNet-18's pooled features and the K; as a projector, "
+        "widths of layers (each with batch norm and ReLU) between the backbone's pooled features and the K; as a projector, "
         "but z, what is transmitted, is what lies behind them",
         default_factory=list,
     )
-    weights: dict[str, str] = silent("local ResNet-18 state dict per modality to start from")
+    weights: dict[str, str] = silent(
+        "local state dict per modality that the backbone starts from, its classifier left out"
+    )
     feature_normalization: Literal["none", "batch"] = silent(
         "batch: each feature of z is standardised over the batch, and by running statistics in evaluation",
         default="none",

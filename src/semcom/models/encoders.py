@@ -1,4 +1,4 @@
-"""The semantic encoder of one modality, z = f(x; alpha) of eq. (1): torchvision's ResNet-18 with a signed last layer."""
+"""The semantic encoder of one modality, z = f(x; alpha) of eq. (1): a backbone, a signed last layer, a normalisation."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -11,62 +11,35 @@ from torch import Tensor, nn
 from semcom.common.errors import InputError
 from semcom.common.files import written_atomically
 from semcom.config.sections import EncoderSettings
-from semcom.models import torchvision_import
+from semcom.models import backbones
+from semcom.models.weights import load_backbone, load_saved
 from semcom.rng import stream_seed
 
-_resnet = torchvision_import.resnet()
 
-
-class SemanticEncoder(_resnet.ResNet):
-    """ResNet-18 from an image of one modality to K signed features.
+class SemanticEncoder(nn.Module):
+    """From an image of one modality to K signed features.
 
     The last layer is linear, so that features take both signs: averaged ReLU features are all positive, and their
     uncentred correlations, eqs. (8) and (11), would all be near 1.
 
     Args:
         channels: channels of the modality (RGB 3, depth 1).
-        features: K.
-        width: channels of the first stage; 64 is the standard network.
-        stem: `imagenet` (7x7 stride 2, max-pool) or `small` (3x3 stride 1, no pool).
-        hidden: widths of layers between the pooled features and the K, see `make_head`; none in ResNet-18.
-        feature_normalization: `none`, or `batch`: every feature has mean 0 and deviation 1 over the batch, in
-            evaluation by running statistics; without scale and shift of its own, which the next layer would learn.
+        settings: the backbone with its width and stem, K, hidden layers (see `make_head`) between the pooled features
+            and the K, and `feature_normalization`: with `batch` every feature has mean 0 and deviation 1 over the
+            batch, in evaluation by running statistics; without scale and shift of its own, which the next layer would
+            learn.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        features: int,
-        *,
-        width: int = 64,
-        stem: str = "imagenet",
-        hidden: Sequence[int] = (),
-        feature_normalization: str = "none",
-    ):
-        self._width = width
-        super().__init__(_resnet.BasicBlock, [2, 2, 2, 2], num_classes=features)
-        kernel, stride, padding = {"imagenet": (7, 2, 3), "small": (3, 1, 1)}[stem]
-        self.conv1 = nn.Conv2d(channels, width, kernel, stride, padding, bias=False)
-        nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
-        self.bn1 = nn.BatchNorm2d(width)
-        if stem == "small":
-            self.maxpool = nn.Identity()
-        # A single layer keeps torchvision's names, `fc.weight` and `fc.bias`.
-        self.fc = make_head(8 * width, [*hidden, features]) if hidden else nn.Linear(8 * width, features)
-        # The identity has no state, so that encoders saved without normalisation stay readable.
-        self.feature_norm = (
-            nn.BatchNorm1d(features, affine=False) if feature_normalization == "batch" else nn.Identity()
-        )
-
-    def _make_layer(self, block, planes, blocks, stride=1, dilate=False):
-        # torchvision fixes the widths 64 to 512 in its constructor; this is the one place they all pass through.
-        if planes == 64:
-            self.inplanes = self._width
-        return super()._make_layer(block, planes * self._width // 64, blocks, stride, dilate)
+    def __init__(self, channels: int, settings: EncoderSettings):
+        super().__init__()
+        self.backbone = backbones.make(channels, settings)
+        self.head = make_head(self.backbone.outputs, [*settings.hidden, settings.features])
+        normalised = settings.feature_normalization == "batch"
+        self.feature_norm = nn.BatchNorm1d(settings.features, affine=False) if normalised else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, side, side) normalised images to (B, K) features."""
-        return self.feature_norm(super().forward(x))
+        return self.feature_norm(self.head(self.backbone(x)))
 
 
 def make_head(inputs: int, widths: Sequence[int]) -> nn.Sequential:
@@ -95,20 +68,13 @@ def make_encoders(settings: EncoderSettings, channels: Mapping[str, int], seed: 
     for modality, count in channels.items():
         with torch.random.fork_rng():
             torch.manual_seed(stream_seed(seed, "initial weights", modality))
-            encoders[modality] = SemanticEncoder(
-                count,
-                settings.features,
-                width=settings.width,
-                stem=settings.stem,
-                hidden=settings.hidden,
-                feature_normalization=settings.feature_normalization,
-            )
+            encoders[modality] = SemanticEncoder(count, settings)
         if modality in settings.weights:
-            load_backbone(encoders[modality], Path(settings.weights[modality]))
+            load_backbone(encoders[modality].backbone, settings, Path(settings.weights[modality]))
     return encoders
 
 
-FORMAT = "semcom-encoders-1"
+FORMAT = "semcom-encoders-2"
 
 
 def save_encoders(encoders: nn.ModuleDict, path: Path, status: str) -> None:
@@ -127,7 +93,7 @@ def load_encoders(encoders: nn.ModuleDict, path: Path) -> str:
         InputError: the file is missing, damaged, not ours, or of other encoders; the message names what differs.
     """
     remedy = "remove the file and let the workflow pre-train again"
-    saved = load_state(path, remedy)
+    saved = load_saved(path, remedy)
     if saved.get("format") != FORMAT:
         raise InputError(f"{path}: not written by this program (format {saved.get('format')!r}); {remedy}")
     own, state = encoders.state_dict(), saved.get("encoders")
@@ -141,49 +107,3 @@ def load_encoders(encoders: nn.ModuleDict, path: Path) -> str:
             )
     encoders.load_state_dict(state)
     return saved["status"]
-
-
-def load_backbone(encoder: SemanticEncoder, path: Path) -> None:
-    """Start an encoder from a local ResNet-18 state dict (torchvision's names), all but the last layer and what follows.
-
-    A first layer for another number of channels is averaged over them and rescaled, so that a grey image gives the
-    same response. The file is read without running any code that it may hold.
-
-    Raises:
-        InputError: the file is missing, is no state dict, or its shapes are another network's.
-    """
-    remedy = "give a ResNet-18 state dict saved by torch.save, or remove the entry from encoder.weights"
-    state = load_state(path, remedy)
-    state = {name: value for name, value in state.items() if torch.is_tensor(value) and not str(name).startswith("fc.")}
-    own = encoder.state_dict()
-    for name, value in own.items():
-        if name.endswith("num_batches_tracked"):  # a mere counter, which older state dicts lack
-            state.setdefault(name, value)
-    first = state.get("conv1.weight")
-    if first is not None and first.dim() == 4 and 0 < first.shape[1] != own["conv1.weight"].shape[1]:
-        channels = own["conv1.weight"].shape[1]
-        state["conv1.weight"] = first.mean(dim=1, keepdim=True).repeat(1, channels, 1, 1) * first.shape[1] / channels
-    ours = {name: value for name, value in own.items() if name.startswith(("fc.", "feature_norm."))}
-    for name, value in own.items():
-        if name not in ours and (name not in state or state[name].shape != value.shape):
-            found = tuple(state[name].shape) if name in state else "nothing"
-            raise InputError(f"{path}: '{name}' should be {tuple(value.shape)}, found {found}; {remedy}")
-    encoder.load_state_dict(state | ours, strict=False)
-
-
-def load_state(path: Path, remedy: str) -> dict:
-    """Read a dict saved by `torch.save` without unpickling code.
-
-    Raises:
-        InputError: the file is missing, damaged, or holds anything else than plain data.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"{path}: model file is missing; {remedy}") from None
-    except Exception as error:  # torch raises many kinds here, by where in the archive the damage lies
-        reason = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
-        raise InputError(f"{path}: not a readable model file ({reason}); {remedy}") from None
-    if not isinstance(state, dict):
-        raise InputError(f"{path}: holds a {type(state).__name__}, not a state dict; {remedy}")
-    return state

@@ -1,63 +1,35 @@
-"""torchvision, of which a job needs one file: imported without the rest, or whole, where it does not match this torch."""
+"""torchvision, imported whole, also where it was built for another variant of torch than the one beside it."""
 
 import importlib
-import importlib.util
-import re
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import torch
 
 from semcom.common.errors import InputError
 
-
-def resnet() -> ModuleType:
-    """torchvision's ResNets, without the packages around them.
-
-    Those load the operators for detection, and with them what `torch.compile` needs, which takes about as long as
-    importing torch; and on Linux, where PyPI's torchvision is a CUDA build, they do not load beside a CPU build of torch.
-
-    Raises:
-        InputError: torchvision is not installed, or its parts are not where they were in the version that is pinned.
-    """
-    name = "torchvision.models.resnet"
-    if name in sys.modules or "torchvision" in sys.modules:
-        return importlib.import_module(name)
-    found = importlib.util.find_spec("torchvision")
-    if found is None:
-        raise InputError("torchvision: not installed; install what envs/requirements.txt pins")
-    root = Path(found.origin).parent
-    packages = {"torchvision": root, "torchvision.models": root / "models"}
-    for package, folder in packages.items():
-        sys.modules[package] = ModuleType(package)
-        sys.modules[package].__path__ = [str(folder)]
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise InputError(f"torchvision: {error}; install the version that envs/requirements.txt pins") from None
-    finally:
-        for package in packages:  # whoever wants them whole shall get them
-            del sys.modules[package]
+# Operators that importing torchvision describes to torch, whether or not its compiled part could be loaded.
+DESCRIBED = ("nms", "qnms")
+REMEDY = "install torch and torchvision from one index, in the versions that envs/requirements.txt pins"
 
 
-def whole() -> ModuleType:
-    """torchvision, also where it was built for another torch variant: its compiled operators are then missing.
+def import_torchvision() -> ModuleType:
+    """torchvision itself; where its compiled operators do not load, the two that its import needs are declared.
 
-    It fails at import on declaring the fakes of `nms` and its kin. Where none of them is called, declaring the missing
-    names is enough.
+    PyPI's torchvision for Linux is a CUDA build. Beside a CPU build of torch its operators (non-maximum suppression and
+    others for detection) do not load, and its import fails with "operator torchvision::nms does not exist". A declared
+    operator has a signature and no code: calling it is an error, as it was before.
 
     Raises:
         InputError: it is not installed, or cannot be imported all the same.
     """
-    reason = ""
-    for _ in range(8):  # one round for each operator that it misses; 0.28 misses two
+    try:
         try:
             return importlib.import_module("torchvision")
-        except (ImportError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
-            missing = re.search(r"operator (torchvision::\w+) does not exist", reason)
-            if not missing:
-                break
-            torch.library.define(missing[1], "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    raise InputError(f"torchvision: {reason}; install what envs/requirements.txt pins")
+        except RuntimeError as error:
+            if f"operator torchvision::{DESCRIBED[0]} does not exist" not in str(error):
+                raise
+        for name in DESCRIBED:
+            torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        return importlib.import_module("torchvision")
+    except (ImportError, RuntimeError) as error:
+        raise InputError(f"torchvision: cannot be imported ({' '.join(str(error).split())}); {REMEDY}") from None
