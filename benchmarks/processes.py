@@ -70,8 +70,8 @@ import sys, tempfile
 from pathlib import Path
 from semcom.data.scenes import ingest
 with tempfile.TemporaryDirectory(dir=sys.argv[5]) as folder:
-    ingest(sys.argv[3], Path(sys.argv[1]), Path(sys.argv[4]), Path(folder) / "scenes.h5", size=int(sys.argv[2]),
-           counts_csv=Path(folder) / "counts.csv")
+    ingest(sys.argv[3], {"labeled_mat": sys.argv[1], "splits_mat": sys.argv[4]}, Path(folder) / "scenes.h5",
+           size=int(sys.argv[2]), counts_csv=Path(folder) / "counts.csv")
 """
 WATCH = """
 import json, resource, subprocess, sys, time
@@ -171,11 +171,11 @@ def _has(module: str) -> bool:
 
 def _raw_file(config: Config, key: str) -> str:
     """The raw file that was ingested, as the workflow finds it."""
-    if own := getattr(config.data, key):
-        return own
+    if config.data.files:
+        return config.data.files[key]
     if config.data.rooms:
         return f"{paths.results(config.experiment)}/data/rooms_{key.removesuffix('_mat')}.mat"
-    return f"results/downloads/{Path(getattr(config.data.download, key).urls[0]).name}"
+    return f"results/downloads/{Path(config.data.download[key].urls[0]).name}"
 
 
 def _pixels(mat: str) -> tuple[int, int]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.subject import Subject
 from benchmarks.timing import Target, row
-from semcom.data.source import ModalitySpec
+from semcom.data.scenes import stored_spec
 
 SIZES = (1449, 10335, 100_000)
 WIDTH = 8
@@ -29,16 +29,13 @@ class Repeated:
         with h5py.File(scenes_h5) as file:
             self.class_names = tuple(file["class_names"].asstr()[:])
             few = {name: file[name][:64] for name in file.attrs["modalities"]}
-            units = {name: file[name].attrs["unit"] for name in few}
+            self.modalities = {name: stored_spec(file[name]) for name in few}
             labels, types = file["label"][:64], file["scene_type"].asstr()[:64]
         which = np.arange(number) % 64
         self.labels = labels[which]
         self.scene_types = types[which].tolist()
         self.rooms = [f"room{i}" for i in range(number)]
         self.split = np.where(np.arange(number) % 20 < 11, "train", "test")
-        self.modalities = {
-            name: ModalitySpec(values.shape[1], str(values.dtype), units[name]) for name, values in few.items()
-        }
         self.files = (Path(scenes_h5),)
         self.published_counts = None
         self._few = {name: np.moveaxis(v, 1, -1) if v.shape[1] > 1 else v[:, 0] for name, v in few.items()}
@@ -51,6 +48,9 @@ class Repeated:
 
     def __exit__(self, *exc: object) -> None:
         pass
+
+    def origin(self, index: int, modality: str) -> Path:
+        return self.files[0]
 
     def read(self, index: int) -> dict[str, np.ndarray]:
         """Scene `index` modulo the few, shifted sideways by its number of rounds through them."""

@@ -62,6 +62,11 @@ def write_splits(path: Path, train: Sequence[int], test: Sequence[int]) -> Path:
     return path
 
 
+def named(labeled: Path, splits: Path) -> dict[str, Path]:
+    """The two files by the names that the reader gives them."""
+    return {"labeled_mat": labeled, "splits_mat": splits}
+
+
 def write_both(folder: Path, **options) -> tuple[Path, Path]:
     """The two files, the first half of the scenes for training."""
     n = len(options.get("types", TYPES))

@@ -34,12 +34,12 @@ STILL = CONFIG.augmentation.pretrain.model_copy(
     }
 )
 RAW = {  # stored integers as they are
-    "rgb": Modality("intensity", 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
-    "depth": Modality("m", 1.0, (0.0,), (1.0,)),
+    "rgb": Modality("intensity", 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "colour"),
+    "depth": Modality("m", 1.0, (0.0,), (1.0,), "depth"),
 }
 MEASURED = {
-    "rgb": Modality("intensity", 1 / 255, (0.48, 0.41, 0.39), (0.28, 0.29, 0.3)),
-    "depth": Modality("m", 0.001, (2.8,), (1.3,)),
+    "rgb": Modality("intensity", 1 / 255, (0.48, 0.41, 0.39), (0.28, 0.29, 0.3), "colour"),
+    "depth": Modality("m", 0.001, (2.8,), (1.3,), "depth"),
 }
 LUMA = np.array([0.299, 0.587, 0.114])
 
@@ -374,7 +374,10 @@ def test_colour_changes_commute_with_the_normalisation():
     """Jitter acts on intensities, before mean and deviation are taken out."""
     images = random_images(5, 8, low=90, high=166)
     settings = still(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, depth_gain=0.1)
-    raw = {"rgb": Modality("intensity", 1 / 255, (0.0,) * 3, (1.0,) * 3), "depth": Modality("m", 0.001, (0.0,), (1.0,))}
+    raw = {
+        "rgb": Modality("intensity", 1 / 255, (0.0,) * 3, (1.0,) * 3, "colour"),
+        "depth": Modality("m", 0.001, (0.0,), (1.0,), "depth"),
+    }
     plain, normalised = (views(images, settings, 8, 3, modalities) for modalities in (raw, MEASURED))
     for name, modality in MEASURED.items():
         mean, std = (torch.tensor(x)[:, None, None] for x in (modality.mean, modality.std))
@@ -439,6 +442,47 @@ def test_colour_settings_leave_depth_alone_and_depth_gain_leaves_colour_alone():
     loud = still(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, grayscale=0.5)
     assert torch.equal(views(images, loud, 8)["depth"], views(images, STILL, 8)["depth"])
     assert torch.equal(views(images, still(depth_gain=0.2), 8)["rgb"], views(images, STILL, 8)["rgb"])
+
+
+# Normals and plain modalities
+
+NORMALS = Modality("1", 2 / 255, (0.1, -0.2, 0.6), (0.4, 0.5, 0.3), "normals", zero=-1.0)
+LOUD = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "grayscale": 0.5, "depth_gain": 0.2}
+
+
+def components(view):
+    """Normals from a normalised view."""
+    mean, std = (torch.tensor(x)[:, None, None] for x in (NORMALS.mean, NORMALS.std))
+    return view * std + mean
+
+
+def test_a_flip_mirrors_normals_and_nothing_else_changes_them():
+    """The scene that a mirrored camera would see: columns in reverse order, and x negated."""
+    images = {"normals": random_images(40, 9)["rgb"]}
+    stored = images["normals"] * (2 / 255) - 1
+    got = components(views(images, still(flip=0.5, **LOUD), 9, modalities={"normals": NORMALS})["normals"])
+    mirrored = stored.flip(-1) * torch.tensor([-1.0, 1, 1])[:, None, None]
+    as_is = torch.tensor([torch.allclose(one, other, atol=1e-4) for one, other in zip(got, stored, strict=True)])
+    turned = torch.tensor([torch.allclose(one, other, atol=1e-4) for one, other in zip(got, mirrored, strict=True)])
+    assert (as_is ^ turned).all() and 8 < int(turned.sum()) < 32
+
+
+def test_aligned_normals_are_mirrored_with_their_image():
+    """A normal that points to the image's right edge still does after the flip."""
+    ramp = torch.arange(9).mul(28).to(torch.uint8).expand(30, 3, 9, 9)  # grows to the right, in x as well
+    got = views({"rgb": ramp, "normals": ramp}, still(flip=0.5), 9, modalities=RAW | {"normals": NORMALS})
+    rgb, x = got["rgb"][:, 0], components(got["normals"])[:, 0]
+    flipped = rgb[:, 0, 0] > rgb[:, 0, -1]
+    assert 4 < int(flipped.sum()) < 26
+    sign = torch.where(flipped, -1.0, 1.0)[:, None, None]
+    assert torch.allclose(x, sign * (rgb * (2 / 255) - 1), atol=1e-4)
+
+
+def test_nothing_but_position_changes_a_plain_modality():
+    plain = Modality("K", 0.01, (290.0,) * 3, (4.0,) * 3, "plain")
+    images = {"heat": torch.randint(28000, 30000, (20, 3, 8, 8)).to(torch.int16)}
+    got = views(images, still(**LOUD), 8, modalities={"heat": plain}, depth_encoding="log")["heat"]
+    assert torch.allclose(got, (images["heat"] * 0.01 - 290) / 4, atol=1e-3)
 
 
 # Blur

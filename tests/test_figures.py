@@ -12,6 +12,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from semcom.common.errors import InputError
+from semcom.data.source import COLOUR_IMAGE, METRIC_DEPTH, SURFACE_NORMALS, ModalitySpec
 from semcom.figures import ablation, accuracy, contact_sheet, style, training_curves
 from semcom.figures.panels import save
 
@@ -229,15 +230,29 @@ def test_gradient_figure_keeps_spikes_and_names_what_diverged_or_lacks(tmp_path)
         training_curves.gradient_figure(pd.concat([round_steps(), round_steps().assign(experiment="f")]), **arguments)
 
 
+SPECS = {
+    "rgb": COLOUR_IMAGE,
+    "depth": METRIC_DEPTH,
+    "normals": SURFACE_NORMALS,
+    "thermal": ModalitySpec(1, "float32", "K", "plain", (250.0, 330.0), 0.02),
+}
+
+
 def scenes(path, modalities=("rgb", "depth")):
     """Two classes; `kitchen` has six scenes of two rooms, `office` one of them."""
     rng = np.random.default_rng(0)
     text = h5py.string_dtype()
     with h5py.File(path, "w") as file:
-        file.attrs.update({"format": "semcom-scenes", "version": 1, "modalities": list(modalities)})
-        file["rgb"] = rng.integers(0, 256, (7, 3, 8, 8), dtype=np.uint8)
-        if "depth" in modalities:
-            file["depth"] = rng.uniform(1, 6, (7, 1, 8, 8)).astype(np.float32)
+        file.attrs.update({"format": "semcom-scenes", "version": 2, "modalities": list(modalities)})
+        for name in modalities:
+            spec, shape = SPECS[name], (7, SPECS[name].channels, 8, 8)
+            if spec.dtype == "uint8":
+                file[name] = rng.integers(0, 256, shape, dtype=np.uint8)
+            else:
+                file[name] = rng.uniform(*((1, 6) if name == "depth" else spec.range), shape).astype(np.float32)
+            file[name].attrs.update(
+                {"unit": spec.unit, "photometry": spec.photometry, "range": spec.range, "step": spec.scale}
+            )
         file["label"] = np.array([0, 0, 0, 0, 0, 0, 1])
         file.create_dataset("class_names", data=["home_kitchen", "office"], dtype=text)
         file.create_dataset("room", data=["k1", "k1", "k1", "k1", "k1", "k2", "o1"], dtype=text)
@@ -286,8 +301,24 @@ def test_contact_sheet_names_classes_and_takes_different_rooms(tmp_path):
         assert 5 in chosen and len(set(chosen)) == 2  # the only scene of room k2
     with pytest.raises(InputError, match="test"):
         contact_sheet.contact_sheet(path, split="test")
-    with pytest.raises(InputError, match="depth"):
-        contact_sheet.contact_sheet(scenes(tmp_path / "rgb.h5", ("rgb",)))
+
+
+def test_contact_sheet_shows_whatever_modalities_there_are(tmp_path):
+    path = scenes(tmp_path / "four.h5", tuple(SPECS))
+    figure = contact_sheet.contact_sheet(path, per_class=1)
+    found = texts(figure, tmp_path)
+    for text in ("RGB", "Depth", "Normals", "Thermal", "Depth (m)"):
+        assert text in found
+    rgb, depth, normals, thermal = figure.axes[0].get_images()[:4]
+    chosen = contact_sheet._choose(contact_sheet.scene_table(path).iloc[:6], 1, 0)[0]
+    with h5py.File(path) as file:
+        for image, name in ((rgb, "rgb"), (normals, "normals")):
+            assert (image.get_array() == np.moveaxis(file[name][chosen], 0, -1)).all()
+        for image, name in ((depth, "depth"), (thermal, "thermal")):
+            np.testing.assert_array_equal(image.get_array(), file[name][chosen, 0])
+    assert thermal.get_cmap().name == "gray" and thermal.get_clim() == (250, 330)
+    alone = contact_sheet.contact_sheet(scenes(tmp_path / "rgb.h5", ("rgb",)))
+    assert len(alone.axes) == 1 and len(alone.axes[0].get_images()) == 7  # no colour bar, all seven scenes
 
 
 def test_all_formats_are_the_same_bytes_from_two_processes(tmp_path):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zlib
 from collections import namedtuple
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -15,16 +16,17 @@ import scipy.io
 import torch
 from PIL import Image
 
-from nyud2_files import HEIGHT, TYPES, WIDTH, pictures, write_both, write_labeled, write_splits
+from nyud2_files import HEIGHT, TYPES, WIDTH, named, pictures, write_both, write_labeled, write_splits
 from semcom.common.errors import InputError
 from semcom.data.nyud2_layout import CLASSES, PUBLISHED_COUNTS
 from semcom.data.readers.nyud2 import open_scenes
-from semcom.data.scenes import ingest, load_scenes, scene_table, write_scenes
+from semcom.data.scenes import ingest, load_scenes, scene_table, stored_spec, write_scenes
+from semcom.data.source import COLOUR_IMAGE, METRIC_DEPTH, SURFACE_NORMALS, ModalitySpec
 from semcom.data.splits import WITHHELD, split_table
 
 
 def open_small(labeled, splits):
-    return open_scenes(labeled, splits, published_counts=None)
+    return open_scenes(named(labeled, splits), published_counts=None)
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def scenes_h5(files, tmp_path):
 
 def error_on_opening(labeled, splits, **options) -> str:
     with pytest.raises(InputError) as error:
-        open_scenes(labeled, splits, **{"published_counts": None, **options})
+        open_scenes(named(labeled, splits), **{"published_counts": None, **options})
     message = str(error.value)
     assert "\n" not in message
     return message
@@ -114,7 +116,8 @@ def test_reader_gives_labels_rooms_and_split(files):
         ]
         assert source.rooms[3] == "cafe_0003"
         assert source.split.tolist() == ["train"] * 4 + ["test"] * 4
-        assert source.modalities["depth"].unit == "m"
+        assert source.modalities["depth"] == METRIC_DEPTH and source.modalities["rgb"] == COLOUR_IMAGE
+        assert source.origin(3, "depth") == files[0]
 
 
 @pytest.mark.parametrize("which", [0, 1])
@@ -122,7 +125,7 @@ def test_missing_file(files, which):
     files[which].unlink()
     message = error_on_opening(*files)
     assert str(files[which]) in message
-    assert ("data.labeled_mat", "data.splits_mat")[which] in message
+    assert ("data.files.labeled_mat", "data.files.splits_mat")[which] in message
 
 
 @pytest.mark.parametrize(
@@ -139,7 +142,7 @@ def test_labeled_file_of_another_kind(files, content, words):
     files[0].write_bytes(content)
     message = error_on_opening(*files)
     assert message.startswith(f"{files[0]}: not a MATLAB 7.3 (HDF5) file, but {words}")
-    assert "data.labeled_mat" in message
+    assert "data.files.labeled_mat" in message
 
 
 @pytest.mark.parametrize("kept", [0.2, 0.6, 0.999])
@@ -250,7 +253,7 @@ def test_scenes_are_written_as_read(files, scenes_h5):
         assert file["rgb"].shape == (8, 3, 8, 8)
         assert file["depth"].shape == (8, 1, 8, 8)
         assert file["rgb"].chunks is None  # contiguous
-        assert file["depth"].attrs["unit"] == "m"
+        assert stored_spec(file["depth"]) == METRIC_DEPTH and stored_spec(file["rgb"]) == COLOUR_IMAGE
         assert file["source_index"][:].tolist() == list(range(8))
         assert file.attrs["source_files"].tolist() == ["labeled.mat", "splits.mat"]
         assert file.attrs["source_bytes"].tolist() == [path.stat().st_size for path in files]
@@ -287,7 +290,9 @@ def test_top_left_stays_top_left(tmp_path):
 
 def test_ingest_checks_and_writes_the_counts(files, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="class bedroom has 1 training and 1 test scenes, published are 192 and 191"):
-        ingest("nyud2", *files, tmp_path / "out" / "scenes.h5", size=8, counts_csv=tmp_path / "out" / "counts.csv")
+        ingest(
+            "nyud2", named(*files), tmp_path / "out" / "scenes.h5", size=8, counts_csv=tmp_path / "out" / "counts.csv"
+        )
     assert not list((tmp_path / "out").glob("*"))
     small = {name: (0, 0) for name in CLASSES} | dict.fromkeys(("bedroom", "kitchen", "office", "others"), (1, 1))
     monkeypatch.setattr(
@@ -296,7 +301,7 @@ def test_ingest_checks_and_writes_the_counts(files, tmp_path, monkeypatch):
     calls = []
     counts = ingest(
         "nyud2",
-        *files,
+        named(*files),
         tmp_path / "out" / "scenes.h5",
         size=8,
         counts_csv=tmp_path / "out" / "counts.csv",
@@ -313,7 +318,7 @@ def test_first_class_that_differs_is_named_before_a_pixel_is_read(tmp_path):
     labeled, splits = write_both(tmp_path, types=types, rooms=[str(i) for i in range(20)])
     write_splits(splits, range(1, 10), range(10, 21))
     published = {name: (1, 1) for name in CLASSES} | {"office": (2, 1), "others": (0, 2)}
-    with open_scenes(labeled, splits, published_counts=published) as source:
+    with open_scenes(named(labeled, splits), published_counts=published) as source:
         source.read = None
         with pytest.raises(InputError) as error:
             write_scenes(source, tmp_path / "scenes.h5", size=8)
@@ -322,14 +327,14 @@ def test_first_class_that_differs_is_named_before_a_pixel_is_read(tmp_path):
 
 
 def test_published_counts_are_the_default(files):
-    with open_scenes(*files) as source:
+    with open_scenes(named(*files)) as source:
         assert source.published_counts is PUBLISHED_COUNTS
 
 
 def test_unknown_reader(files, tmp_path):
     for name in ("nosuch", "_private", "../x", "a.b"):
         with pytest.raises(InputError, match="unknown readers entry"):
-            ingest(name, *files, tmp_path / "scenes.h5", size=8, counts_csv=tmp_path / "counts.csv")
+            ingest(name, named(*files), tmp_path / "scenes.h5", size=8, counts_csv=tmp_path / "counts.csv")
 
 
 @pytest.mark.parametrize(
@@ -338,7 +343,8 @@ def test_unknown_reader(files, tmp_path):
         (np.nan, False, "NaN or infinite values"),
         (np.inf, False, "NaN or infinite values"),
         (-np.inf, False, "NaN or infinite values"),
-        (-0.5, False, "negative values (down to -0.5 m)"),
+        (-0.5, False, "values from -0.5 to "),
+        (32.8, False, "to 32.8, expected 0 to 32.767 m"),
         (0, True, "only zeros"),
     ],
 )
@@ -354,9 +360,101 @@ def test_impossible_depth_leaves_an_older_file_untouched(tmp_path, value, everyw
     path.write_bytes(b"older")
     with open_small(labeled, splits) as source, pytest.raises(InputError) as error:
         write_scenes(source, path, size=8)
-    assert str(error.value).startswith(f"{labeled}: depth of scene 5 (from 0) has {words}")
+    assert str(error.value).startswith(f"{labeled}: depth of scene 5 (from 0) has ")
+    assert words in str(error.value) and "\n" not in str(error.value)
     assert path.read_bytes() == b"older"
     assert list(path.parent.iterdir()) == [path]
+
+
+class OneBadScene:
+    """Eight scenes of three modalities, of which scene 5 is as a test wants it; a `SceneSource`."""
+
+    class_names = ("a", "b")
+    labels = np.arange(8) % 2
+    scene_types = rooms = list("abcdefgh")
+    split = np.array(["train"] * 5 + ["test"] * 3)
+    published_counts = None
+
+    def __init__(self, folder, name, bad, **modalities):
+        self.modalities = {"rgb": COLOUR_IMAGE, "depth": METRIC_DEPTH, "normals": SURFACE_NORMALS} | modalities
+        self.files = (folder,)
+        self.bad = {name: bad}
+
+    def __len__(self):
+        return 8
+
+    def origin(self, index, modality):
+        return self.files[0] / f"{index}-{modality}.png"
+
+    def read(self, index):
+        good = {
+            name: np.full((6, 4, spec.channels)[: 2 + (spec.channels > 1)], 1, spec.dtype)
+            for name, spec in self.modalities.items()
+        }
+        return good | self.bad if index == 5 else good
+
+
+KELVIN = ModalitySpec(channels=1, dtype="float32", unit="K", photometry="plain", range=(250.0, 320.0), step=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "bad", "words"),
+    [
+        ("rgb", np.zeros((6, 4, 4), np.uint8), "has shape (6, 4, 4), expected (H, W, 3)"),  # RGBA
+        ("rgb", np.zeros((6, 4), np.uint8), "has shape (6, 4), expected (H, W, 3)"),
+        ("rgb", np.zeros((6, 4, 3), np.float32), "has type float32, expected uint8"),
+        ("rgb", None, "is missing"),
+        ("normals", np.zeros((6, 0, 3), np.uint8), "holds no pixel"),
+        ("depth", np.ones((6, 4)), "has type float64, expected float32"),
+        ("depth", np.ones((6, 4, 1), np.float32), "has shape (6, 4, 1), expected (H, W)"),
+        ("depth", np.full((6, 4), 2500, np.float32), "has values from 2500 to 2500, expected 0 to 32.767 m"),  # mm
+    ],
+)
+def test_an_array_that_is_not_what_its_modality_says_is_refused(tmp_path, name, bad, words):
+    source = OneBadScene(tmp_path, name, bad)
+    with pytest.raises(InputError) as error:
+        write_scenes(source, tmp_path / "scenes.h5", size=8)
+    message = str(error.value)
+    assert message.startswith(f"{tmp_path}/5-{name}.png: {name} of scene 5 (from 0) ") and words in message
+    assert "\n" not in message and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"photometry": "thermal"}, "photometry is one of colour, depth, normals, plain"),
+        ({"photometry": "colour"}, "photometry colour has 3 channels"),
+        ({"photometry": "depth"}, "in metres"),
+        ({"dtype": "float64"}, "dtype is uint8 or float32"),
+        ({"step": None}, "a float32 modality has a step"),
+        ({"dtype": "uint8"}, "a uint8 one has none"),
+        ({"range": (320.0, 250.0)}, "ascending"),
+        ({"range": (250.0, 328.0)}, "beyond 32767 steps"),
+    ],
+)
+def test_a_modality_whose_parts_do_not_fit_is_refused(changes, words):
+    with pytest.raises(InputError) as error:
+        replace(KELVIN, **changes)
+    assert words in str(error.value) and "\n" not in str(error.value)
+
+
+def test_any_quantity_is_stored_and_read_back_in_its_unit(tmp_path):
+    source = OneBadScene(tmp_path, "heat", np.full((6, 4), 310.25, np.float32), heat=KELVIN)
+    source.read = lambda index, read=source.read: read(index) | {"heat": np.full((6, 4), 300 + index, np.float32)}
+    source.origin = lambda index, modality: tmp_path / "raw"  # within the folder that `files` names
+    (tmp_path / "raw").write_bytes(bytes(10))
+    path = tmp_path / "scenes.h5"
+    write_scenes(source, path, size=8)
+    with h5py.File(path) as file:
+        assert {name: stored_spec(file[name]) for name in file.attrs["modalities"]} == source.modalities
+        assert file.attrs["source_bytes"].tolist() == [10]  # of a folder, what was read there
+    scenes = load_scenes(path, scene_table(path), device="cpu")
+    heat, normals = scenes.modalities["heat"], scenes.modalities["normals"]
+    assert (heat.unit, heat.photometry, heat.zero) == ("K", "plain", 0)
+    np.testing.assert_allclose(scenes.images["heat"][3].double() * heat.scale + heat.zero, 303)
+    assert heat.mean == (302,)
+    assert heat.std == pytest.approx((2**0.5,))
+    assert (normals.zero, normals.scale) == (-1, 2 / 255) and normals.mean == pytest.approx((1 * 2 / 255 - 1,) * 3)
 
 
 def test_zero_depth_in_places_is_no_fault(tmp_path):
@@ -388,10 +486,10 @@ def test_no_room_on_disk(files, tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 def test_disk_full_during_the_counts(files, tmp_path, monkeypatch):
-    monkeypatch.setattr("semcom.data.readers.nyud2.open_scenes", open_small)
+    monkeypatch.setattr("semcom.data.readers.nyud2.open_scenes", lambda files: open_small(*files.values()))
     (tmp_path / "counts.csv.tmp").symlink_to("/dev/full")  # every write fails with ENOSPC
     with pytest.raises(InputError, match=r"counts\.csv: the disk is full"):
-        ingest("nyud2", *files, tmp_path / "scenes.h5", size=8, counts_csv=tmp_path / "counts.csv")
+        ingest("nyud2", named(*files), tmp_path / "scenes.h5", size=8, counts_csv=tmp_path / "counts.csv")
     assert not list(tmp_path.glob("counts*"))
 
 
@@ -452,9 +550,9 @@ def test_scenes_are_loaded_as_integers(scenes_h5, tmp_path):
     assert {name: tuple(images.shape) for name, images in batch.items()} == {"rgb": (3, 3, 8, 8), "depth": (3, 1, 8, 8)}
 
 
-def test_depth_beyond_int16_is_clipped(tmp_path):
+def test_the_farthest_depth_that_int16_holds_is_kept(tmp_path):
     _, depth = pictures(8)
-    depth[0] = 50
+    depth[0] = 32.767
     with open_small(*write_both(tmp_path, depth=depth)) as source:
         write_scenes(source, tmp_path / "scenes.h5", size=8)
     path = tmp_path / "scenes.h5"
@@ -484,7 +582,7 @@ def test_file_that_is_not_scenes(scenes_h5, files, tmp_path):
     path.write_bytes(whole)
     with h5py.File(path, "r+") as file:
         file.attrs["version"] = 99
-    assert error().startswith(f"{path}: attribute version is 99, this program reads 1")
+    assert error().startswith(f"{path}: attribute version is 99, this program reads 2")
     path.write_bytes(whole)
     with h5py.File(path, "r+") as file:
         del file["label"]

@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from conftest import ROOT
-from nyud2_files import write_both
+from nyud2_files import named, write_both
 from semcom.common.errors import InputError
 from semcom.config.experiment import load_config
 from semcom.config.jobs import finetune_job, pretrain_job
 from semcom.data.scenes import ingest, load_scenes, scene_table, write_scenes
-from semcom.data.source import ModalitySpec
+from semcom.data.source import COLOUR_IMAGE, METRIC_DEPTH
 from semcom.training.finetune import finetune
 from semcom.training.pretrain import pretrain
 from semcom.training.process import set_up
@@ -28,11 +28,12 @@ N = 100
 
 
 def made_source(n: int, folder: Path, side: int) -> SimpleNamespace:
-    """Noise of three classes; some depth lies beyond what int16 holds."""
+    """Noise of three classes; depth reaches as far as int16 does."""
 
     def read(index: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(index)
-        depth = rng.uniform(0, 40, (side, side)).astype(np.float32)
+        depth = rng.uniform(0, 32.767, (side, side)).astype(np.float32)
+        depth[0, 0] = 32.767
         return {"rgb": rng.integers(0, 256, (side, side, 3), np.uint8), "depth": depth}
 
     original = folder / "original"
@@ -43,10 +44,11 @@ def made_source(n: int, folder: Path, side: int) -> SimpleNamespace:
         scene_types=["room"] * n,
         rooms=[f"room_{index}" for index in range(n)],
         split=np.where(np.arange(n) < 0.7 * n, "train", "test"),
-        modalities={"rgb": ModalitySpec(3, "uint8", "intensity"), "depth": ModalitySpec(1, "float32", "m")},
+        modalities={"rgb": COLOUR_IMAGE, "depth": METRIC_DEPTH},
         files=(original,),
         published_counts=None,
         read=read,
+        origin=lambda index, modality: original,
     )
     return type("Source", (SimpleNamespace,), {"__len__": lambda self: n})(**vars(source))
 
@@ -155,7 +157,7 @@ def test_memory_does_not_grow_with_the_data_set(tmp_path):
 
 def test_ingested_images_lie_in_one_piece(tmp_path):
     path = tmp_path / "scenes.h5"
-    ingest("rooms", *write_both(tmp_path), path, size=8, counts_csv=tmp_path / "counts.csv")
+    ingest("rooms", named(*write_both(tmp_path)), path, size=8, counts_csv=tmp_path / "counts.csv")
     with h5py.File(path) as file:
         offsets = [file[name].id.get_offset() for name in ("rgb", "depth")]
     assert None not in offsets

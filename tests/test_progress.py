@@ -15,7 +15,10 @@ from semcom.common.reporting import Progress, duration, logger, reported_to
 @pytest.mark.parametrize(
     ("error", "says"),
     [
-        (InputError("data.labeled_mat: no such file; correct the path"), "error: data.labeled_mat: no such file"),
+        (
+            InputError("data.files.labeled_mat: no such file; correct the path"),
+            "error: data.files.labeled_mat: no such file",
+        ),
         (
             OSError(errno.ENOSPC, "No space left on device", "steps.csv"),
             "error: the disk is full (steps.csv); make room",

@@ -32,7 +32,13 @@ def ingested(tmp_path_factory):
     labeled = folder / "labeled.mat"
     subprocess.run([sys.executable, Path(FOLDER, "make_labeled_mat.py"), labeled, "--size", "96", "72"], check=True)
     path = folder / "scenes.h5"
-    counts = ingest("nyud2", labeled, Path(FOLDER, "splits.mat"), path, size=SIZE, counts_csv=folder / "counts.csv")
+    counts = ingest(
+        "nyud2",
+        {"labeled_mat": labeled, "splits_mat": Path(FOLDER, "splits.mat")},
+        path,
+        size=SIZE,
+        counts_csv=folder / "counts.csv",
+    )
     labeled.unlink()
     return path, counts
 

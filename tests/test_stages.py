@@ -51,9 +51,10 @@ def made_scenes(modalities: tuple[str, ...] = ("rgb", "depth"), train: int = 64,
         noise = 0.1 * top * torch.randn(len(labels), channels, SIDE, SIDE, generator=generator)
         values = (level[:, None, None, None] + noise).clamp(0, top)
         images[name] = values.to(torch.uint8 if name == "rgb" else torch.int16)
-        unit, scale = ("intensity", 1 / 255) if name == "rgb" else ("m", 0.001)
+        unit, scale, photometry = ("intensity", 1 / 255, "colour") if name == "rgb" else ("m", 0.001, "depth")
         flat = values.transpose(0, 1).flatten(1) * scale
-        specs[name] = Modality(unit, scale, tuple(flat.mean(dim=1).tolist()), tuple(flat.std(dim=1).tolist()))
+        moments = (tuple(moment.tolist()) for moment in (flat.mean(dim=1), flat.std(dim=1)))
+        specs[name] = Modality(unit, scale, *moments, photometry)
     order = torch.arange(train + test)
     return Scenes(images, specs, labels, ("dark", "middle", "bright"), {"train": order[:train], "test": order[train:]})
 

@@ -260,10 +260,10 @@ def test_a_bad_configuration_ends_before_anything_runs(checkout):
 
 def test_own_files_that_are_missing_are_named_before_anything_runs(checkout):
     data = yaml.safe_load((checkout / "tests/config.yaml").read_text())["data"]
-    own = data | {"labeled_mat": "nowhere.mat", "splits_mat": "nowhere_splits.mat"}
+    own = data | {"files": {"labeled_mat": "nowhere.mat", "splits_mat": "nowhere_splits.mat"}}
     done = run_snakemake(checkout, "all", *with_config(checkout, data=own))
     assert done.returncode != 0
-    assert "data.labeled_mat: no file 'nowhere.mat'" in done.stdout
+    assert "data.files.labeled_mat: no file 'nowhere.mat'" in done.stdout
 
 
 def test_a_diverged_run_is_recorded_and_the_rest_goes_on(checkout):
@@ -305,7 +305,7 @@ def test_a_truncated_mat_is_named_and_earlier_results_stay(finished_copy):
     whole = (rooms / "rooms_labeled.mat").read_bytes()
     (finished_copy / "cut.mat").write_bytes(whole[: len(whole) // 2])
     data = yaml.safe_load((finished_copy / "tests/config.yaml").read_text())["data"]
-    own = data | {"labeled_mat": "cut.mat", "splits_mat": str(rooms / "rooms_splits.mat")}
+    own = data | {"files": {"labeled_mat": "cut.mat", "splits_mat": str(rooms / "rooms_splits.mat")}}
     options = with_config(finished_copy, data=own, experiment="own")
     done = run_snakemake(finished_copy, "results/own/data/scenes.h5", *options)
     assert done.returncode != 0
@@ -342,6 +342,6 @@ def test_raw_files_are_downloaded_and_checked(finished, checkout):
         done = run_snakemake(checkout, "--keep-going", *names, *options)
         server.shutdown()
     assert done.returncode != 0  # one of them is not what its checksum says
-    assert "rooms_splits.mat" in done.stdout and "another SHA-256" in done.stdout and "data.splits_mat" in done.stdout
+    assert "rooms_splits.mat" in done.stdout and "another SHA-256" in done.stdout and "data.files" in done.stdout
     assert (checkout / names[0]).read_bytes() == (folder / "rooms_labeled.mat").read_bytes()
     assert not (checkout / names[1]).exists()

@@ -13,6 +13,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [SOURCE, inherited])))
 from snakemake.exceptions import WorkflowError
 
 from semcom.config import jobs, paths
+from semcom.common import plugins
 from semcom.config.experiment import given_file, load_config, read_layers
 from semcom.common.errors import InputError
 from semcom.common.sources import source_files
@@ -51,6 +52,7 @@ LABEL_FRACTIONS = {
 }
 SHOWN = [name for name, fraction in LABEL_FRACTIONS.items() if fraction is not None]
 DOWNLOADS = "results/downloads"
+READER = plugins.load("semcom.data.readers", CONFIG.data.reader)
 RENDERED = {"labeled_mat": f"{RESULTS}/data/rooms_labeled.mat", "splits_mat": f"{RESULTS}/data/rooms_splits.mat"}
 
 
@@ -73,14 +75,28 @@ def pretrain_files(name):
     return [run.fill(f"{PRETRAIN}/{name}") for run in RUNS if run.stage == "pretrain"]
 
 
-def raw_file(key):
-    """Where a raw file comes from: the user's own, rendered, or downloaded."""
-    own = getattr(CONFIG.data, key)
-    if own:
-        return own
+def raw_files():
+    """The paths of the raw files and folders by the reader's names: the user's own, rendered, or downloaded."""
+    if CONFIG.data.files:
+        return CONFIG.data.files
     if CONFIG.data.rooms:
-        return RENDERED[key]
-    return f"{DOWNLOADS}/{Path(getattr(CONFIG.data.download, key).urls[0]).name}"
+        return RENDERED
+    return {name: f"{DOWNLOADS}/{Path(remote.urls[0]).name}" for name, remote in CONFIG.data.download.items()}
+
+
+def read_files(wildcards):
+    """The raw files that ingest reads; of a folder, every file that the reader reads there.
+
+    Raises:
+        WorkflowError: a folder is not laid out as the reader expects.
+    """
+    files = raw_files()
+    if not any(READER.FILES[name].folder for name in files):
+        return list(files.values())
+    try:
+        return [str(path) for path in READER.files_read({name: Path(path) for name, path in files.items()})]
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def remote_file(wildcards):
@@ -89,10 +105,9 @@ def remote_file(wildcards):
     Raises:
         WorkflowError: the configuration names no such file.
     """
-    for key in ("labeled_mat", "splits_mat"):
-        remote = getattr(CONFIG.data.download, key, None)
-        if remote and Path(remote.urls[0]).name == wildcards.file:
-            return remote.model_dump() | {"key": f"data.download.{key}"}
+    for name, remote in (CONFIG.data.download or {}).items():
+        if Path(remote.urls[0]).name == wildcards.file:
+            return remote.model_dump() | {"key": f"data.download.{name}"}
     raise WorkflowError(f"data.download names no file '{wildcards.file}'; see config/config.yaml")
 
 

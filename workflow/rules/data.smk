@@ -40,8 +40,7 @@ rule render_rooms:
 rule ingest:
     """Read the raw files scene by scene, check them, and write the one format that everything downstream reads."""
     input:
-        labeled_mat=raw_file("labeled_mat"),
-        splits_mat=raw_file("splits_mat"),
+        raw=read_files,
         code=sources("semcom.data.scenes", f"semcom.data.readers.{CONFIG.data.reader}"),
     output:
         scenes=f"{RESULTS}/data/scenes.h5",
@@ -59,9 +58,10 @@ rule ingest:
         "../../envs/semcom.yaml"
     params:
         reader=CONFIG.data.reader,
+        files=raw_files(),
         size=CONFIG.data.image_size,
     message:
-        "Ingest {input.labeled_mat}"
+        "Ingest with reader {params.reader}"
     script:
         "../scripts/ingest.py"
 

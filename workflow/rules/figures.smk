@@ -93,10 +93,10 @@ rule gradient_figure:
 
 
 rule contact_sheet:
-    """RGB and depth side by side, per class: what was read."""
+    """All modalities side by side, per class: what was read."""
     input:
         scenes=f"{RESULTS}/data/scenes.h5",
-        code=sources("semcom.figures.accuracy"),
+        code=sources("semcom.figures.contact_sheet"),
     output:
         f"{FIGURES}/contact_sheet.pdf",
         f"{FIGURES}/contact_sheet.svg",
@@ -104,7 +104,7 @@ rule contact_sheet:
             f"{FIGURES}/contact_sheet.png",
             caption="../report/contact_sheet.rst",
             category="Data",
-            labels={"item": "Contact sheet: RGB and depth"},
+            labels={"item": "Contact sheet"},
         ),
     log:
         f"{RESULTS}/logs/contact_sheet.log",

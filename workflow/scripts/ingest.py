@@ -8,8 +8,7 @@ from semcom.data.scenes import ingest
 with reported_to(snakemake.log[0]):
     counts = ingest(
         snakemake.params.reader,
-        Path(snakemake.input.labeled_mat),
-        Path(snakemake.input.splits_mat),
+        snakemake.params.files,
         Path(snakemake.output.scenes),
         size=snakemake.params.size,
         counts_csv=Path(snakemake.output.counts),

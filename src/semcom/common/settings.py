@@ -70,8 +70,14 @@ def _siblings(model: type[Settings], location: tuple) -> list[str]:
     """Known keys beside an unknown one, for a hint."""
     for step in location[:-1]:
         field = model.model_fields.get(step) if model is not None else None
-        nested = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else [model]
-        models = [t for t in nested if isinstance(t, type) and issubclass(t, Settings)]
+        models = _models(field.annotation) if field else [model]
         if models:
             model = models[0]
     return list(model.model_fields)
+
+
+def _models(annotation: Any) -> list[type[Settings]]:
+    """The settings that a type names, however deep: `dict[str, RemoteFile] | None` names `RemoteFile`."""
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return [annotation]
+    return [model for argument in getattr(annotation, "__args__", ()) for model in _models(argument)]

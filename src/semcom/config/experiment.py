@@ -34,6 +34,7 @@ from semcom.config.sections import (
 )
 
 DEFAULT = Path("config/config.yaml")  # runs where no file is given, and is what a file without `extends:` stands on
+READER_OFFERS = ("FILES", "MODALITIES", "open_scenes")  # see semcom.data.source
 LOSS_OFFERS = ("Options", "terms", "views_exchanged")  # see semcom.losses
 BACKBONE_OFFERS = ("Options", "extractor", "FIRST_LAYER", "CLASSIFIER")  # see semcom.models.backbones
 PROPOSED = "proposed"  # the method that the paper's claims are about
@@ -74,6 +75,7 @@ class Config(Settings):
             known = plugins.names(package)
             if name not in known:
                 raise ValueError(f"{key}: no module '{name}' in {package}{plugins.did_you_mean(name, known)}")
+        self._check_reader()
         for method in self.grid.methods:
             if method not in self.methods:
                 hint = plugins.did_you_mean(method, list(self.methods))
@@ -108,6 +110,35 @@ class Config(Settings):
             for fraction in self.grid.label_fractions:
                 self._check_batches(method, fraction)
         return self
+
+    def _check_reader(self) -> None:
+        """The raw files and the modalities must be those of the reader."""
+        data = self.data
+        reader = plugins.load("semcom.data.readers", data.reader, READER_OFFERS)
+        for key, named in (("files", data.files), ("download", data.download or {})):
+            for name in named:
+                if name not in reader.FILES:
+                    hint = plugins.did_you_mean(name, list(reader.FILES))
+                    raise ValueError(f"data.{key}: '{name}' is not a file of reader '{data.reader}'{hint}")
+                if key == "download" and reader.FILES[name].folder:
+                    raise ValueError(f"data.download: '{name}' is a folder; name your own under data.files")
+        needed = [name for name, file in reader.FILES.items() if file.required]
+        for key, named in (("files", data.files), ("download", data.download or {})):
+            missing = [name for name in needed if name not in named]
+            if named and missing:
+                raise ValueError(
+                    f"data.{key}: '{missing[0]}' is missing; {' and '.join(needed)} of reader '{data.reader}' belong "
+                    "together: give all or none"
+                )
+        if not (data.files or data.download or data.rooms):
+            raise ValueError(
+                f"data: no source of scenes; give the paths of {' and '.join(needed)} under data.files, or "
+                "data.download, or data.rooms"
+            )
+        for modality in self.modalities:
+            if modality not in reader.MODALITIES:
+                hint = plugins.did_you_mean(modality, list(reader.MODALITIES))
+                raise ValueError(f"modalities: '{modality}' is not one of reader '{data.reader}'{hint}")
 
     def _check_encoder(self, method: str) -> None:
         where, encoder = self._where(method, "encoder"), self.encoder_settings(method)
@@ -199,7 +230,7 @@ class Config(Settings):
     def _check_batches(self, method: str, label_fraction: float) -> None:
         """No batch may exceed the scenes it is drawn from, as far as the count is known before the data is."""
         total = {"nyud2": 795, "rooms": self.data.rooms.train_scenes if self.data.rooms else None}.get(self.data.reader)
-        if total is None or (self.data.labeled_mat and self.data.reader != "nyud2"):
+        if total is None or (self.data.files and self.data.reader != "nyud2"):
             return
         kept = total * (1 - self.data.validation_fraction)
         for stage, batch, scenes in (
@@ -213,17 +244,21 @@ class Config(Settings):
                 )
 
     def check_files(self) -> None:
-        """Files of the user's own must be there before anything runs.
+        """Files and folders of the user's own must be there before anything runs.
 
         Raises:
             InputError: names the key and the file.
         """
-        files = {"data.labeled_mat": self.data.labeled_mat, "data.splits_mat": self.data.splits_mat}
+        known = plugins.load("semcom.data.readers", self.data.reader).FILES
+        files = {f"data.files.{name}": path for name, path in self.data.files.items()}
+        folders = {f"data.files.{name}" for name in self.data.files if known[name].folder}
         files |= {key: path for key, (_, path) in self.weights().items()}
         for key, path in files.items():
-            if path is not None and not Path(path).is_file():
+            found = Path(path).is_dir() if key in folders else Path(path).is_file()
+            if not found:
                 raise InputError(
-                    f"{key}: no file '{path}'; correct the path, or leave the key as config/config.yaml has it"
+                    f"{key}: no {'folder' if key in folders else 'file'} '{path}'; correct the path, or leave the key "
+                    "as config/config.yaml has it"
                 )
 
     def weights(self) -> dict[str, tuple[str, str]]:

@@ -26,36 +26,33 @@ class RemoteFile(Settings):
     bytes: int = ours("size of the file", gt=0)
 
 
-class DownloadSettings(Settings):
-    labeled_mat: RemoteFile
-    splits_mat: RemoteFile
-
-
 class DataSettings(Settings):
     reader: str = from_paper("data set: the name of a module in src/semcom/data/readers", "Sec. IV-A")
-    labeled_mat: str | None = ours("your own nyu_depth_v2_labeled.mat; null downloads (or renders) it")
-    splits_mat: str | None = ours("your own splits.mat; null downloads (or renders) it")
-    download: DownloadSettings | None = ours("where to download both files from")
+    files: dict[Name, str | None] = ours(
+        "your own files and folders, by the names in the reader's FILES; null or left out: downloaded, or rendered"
+    )
+    download: dict[Name, RemoteFile] | None = ours("where to download files from, by the same names")
     image_size: int = from_paper("side in pixels that every scene is resized to", "Sec. IV-A", ge=8)
     validation_fraction: float = silent("share of the official training scenes held out, by whole rooms", ge=0, lt=1)
     validation_seed: int = ours("seed of the validation cut", ge=0)
     withhold_test: bool = ours("keep the test scenes from every run: for choosing settings on validation rooms")
     rooms: RoomsSettings | None = ours("size of the built-in data set, rendered where reader is rooms")
 
+    @field_validator("files")
+    @classmethod
+    def _given(cls, files: dict[str, str | None]) -> dict[str, str | None]:
+        return {name: path for name, path in files.items() if path is not None}
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.rooms is not None and self.reader != "rooms":
             raise ValueError(f"rooms: gives a size, but reader is '{self.reader}'; set reader: rooms, or rooms: null")
-        if self.reader == "rooms" and self.rooms is None and self.labeled_mat is None:
+        if self.reader == "rooms" and self.rooms is None and not self.files:
             raise ValueError("reader is rooms, but rooms: is null; give its size")
         if self.withhold_test and not self.validation_fraction:
             raise ValueError(
                 "withhold_test: without validation rooms nothing is left to evaluate; set validation_fraction"
             )
-        if (self.labeled_mat is None) != (self.splits_mat is None):
-            raise ValueError("labeled_mat, splits_mat: the two belong together; give both, or null for both")
-        if self.labeled_mat is None and self.download is None and self.rooms is None:
-            raise ValueError("no source of scenes; give labeled_mat and splits_mat, or download, or rooms")
         return self
 
 

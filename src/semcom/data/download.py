@@ -23,7 +23,7 @@ ATTEMPTS = 5  # in a row without a byte more, per address
 BACKOFF_SECONDS = 2.0  # before the second attempt, doubled before each further one
 
 _BLOCK = 2**20
-_REMEDY = "or set data.labeled_mat: / data.splits_mat: in the config to a file you already have"
+_REMEDY = "or name files that you already have in the config, under data.files"
 _TRANSIENT_STATUS = {408, 425, 429, 500, 502, 503, 504}
 
 Progress = Callable[[int, int | None], None]

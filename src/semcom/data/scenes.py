@@ -2,9 +2,10 @@
 
 Layout (HDF5), N scenes of S x S pixels:
 
-    <modality>    (N, C, S, S)  rgb uint8, depth float32 in metres; attributes `unit`, and per channel `mean` and
-                                `std` over the training scenes, of value / 255 for uint8, else in `unit`; contiguous
-                                in the file and neither packed nor filtered, so that it can be mapped into memory
+    <modality>    (N, C, S, S)  uint8 or float32; attributes `unit`, `photometry`, `range` and `step` as in
+                                `source.ModalitySpec`, and per channel `mean` and `std` over the training scenes, in
+                                `unit`; contiguous in the file and neither packed nor filtered, so that it can be mapped
+                                into memory. A uint8 value is range[0] + integer * (range[1] - range[0]) / 255
     label         (N,) int64    position in class_names
     class_names   strings
     scene_type, room, split     (N,) strings; split is the official one, "train" or "test"
@@ -19,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import math
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,11 +41,7 @@ if TYPE_CHECKING:
     import torch
 
 FORMAT = "semcom-scenes"
-VERSION = 1
-
-# A float modality is held in memory as int16 multiples of this, 1 mm for depth: the Kinect's own step is 3 mm at 1 m
-# and grows with the square of the distance (Khoshelham and Elberink, Sensors 2012). int16 reaches 32.767 m.
-FLOAT_STEP = 0.001
+VERSION = 2
 
 _SLAB_SCENES = 64  # scenes converted at a time on loading, which bounds the float copy
 _STRINGS = h5py.string_dtype()
@@ -55,8 +52,7 @@ _STRINGS = h5py.string_dtype()
 
 def ingest(
     reader: str,
-    labeled_mat: Path,
-    splits_mat: Path,
+    files: Mapping[str, Path],
     path: Path,
     *,
     size: int,
@@ -66,7 +62,8 @@ def ingest(
     """Write `scenes.h5` and the class counts from the original files.
 
     Args:
-        reader: module of `semcom.data.readers` with `open_scenes`, such as "nyud2".
+        reader: module of `semcom.data.readers`, such as "nyud2".
+        files: the original files and folders, by the names of the reader's FILES.
         size: S, the side of the square images in pixels.
 
     Returns:
@@ -76,7 +73,7 @@ def ingest(
         InputError: the reader is unknown, a file does not fit it, or as `write_scenes`.
     """
     module = plugins.load("semcom.data.readers", reader)
-    with module.open_scenes(Path(labeled_mat), Path(splits_mat)) as source:
+    with module.open_scenes({name: Path(file) for name, file in files.items()}) as source:
         counts = class_counts(source.labels, source.split, source.class_names)
         write_scenes(source, path, size=size, progress=progress)
     with written_atomically(Path(counts_csv)) as temporary:
@@ -96,8 +93,9 @@ def write_scenes(
         progress: called with (scenes done, N) after each scene.
 
     Raises:
-        InputError: the class counts differ from the published ones (before any pixel is read); depth is not finite,
-            negative, or zero all over; the original file is damaged; the disk is full.
+        InputError: the class counts differ from the published ones (before any pixel is read); an image is not of the
+            type, shape or range that its modality has, not finite, or of depth that is zero all over; an original
+            file is damaged; the disk is full.
     """
     path = Path(path)
     if size < 1:
@@ -119,7 +117,7 @@ def write_scenes(
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
         file.attrs["source_files"] = [original.name for original in source.files]
-        file.attrs["source_bytes"] = [original.stat().st_size for original in source.files]
+        file.attrs["source_bytes"] = [_bytes(original, source) for original in source.files]
         file.attrs["modalities"] = list(source.modalities)
         file["label"] = np.asarray(source.labels, np.int64)
         file["source_index"] = np.arange(n, dtype=np.int64)
@@ -133,13 +131,16 @@ def write_scenes(
         for name, spec in source.modalities.items():
             images[name] = file.create_dataset(name, (n, spec.channels, size, size), spec.dtype, dcpl=placed)
             images[name].attrs["unit"] = spec.unit
+            images[name].attrs["photometry"] = spec.photometry
+            images[name].attrs["range"] = spec.range
+            images[name].attrs["step"] = spec.scale
             moments[name] = np.zeros((2, spec.channels))  # sums of x and of x^2 over the training scenes
         # HDF5 gives the images their place, and this fills it: writing them itself, HDF5 2.0 crashes on a full disk.
         pixels = opened.enter_context(temporary.open("r+b"))
         for index in range(n):
             original = source.read(index)
             for name, spec in source.modalities.items():
-                _check_values(original[name], name, spec, index, source.files[0])
+                _check_image(original, name, spec, index, source)
                 resized = _resize(original[name], size)  # (C, S, S)
                 pixels.seek(images[name].id.get_offset() + index * resized.nbytes)
                 pixels.write(resized)
@@ -151,9 +152,11 @@ def write_scenes(
         count = np.count_nonzero(source.split == "train") * size * size
         for name, spec in source.modalities.items():
             mean, square = moments[name] / count
-            full_scale = 255 if spec.dtype == "uint8" else 1
-            images[name].attrs["mean"] = mean / full_scale
-            images[name].attrs["std"] = np.sqrt(np.maximum(square - mean**2, 0)) / full_scale
+            std = np.sqrt(np.maximum(square - mean**2, 0))
+            if spec.dtype == "uint8":
+                low, high = spec.range
+                mean, std = low + (high - low) * (mean / 255), (high - low) * (std / 255)
+            images[name].attrs["mean"], images[name].attrs["std"] = mean, std
 
 
 def _check_published_counts(source: SceneSource) -> None:
@@ -170,19 +173,48 @@ def _check_published_counts(source: SceneSource) -> None:
             )
 
 
-def _check_values(image: np.ndarray, name: str, spec: ModalitySpec, index: int, file: Path) -> None:
-    if spec.dtype == "uint8":
-        return
-    low, high = image.min(), image.max()  # either is NaN if any value is
-    if not (np.isfinite(low) and np.isfinite(high)):
-        fault = "NaN or infinite values"
-    elif low < 0:
-        fault = f"negative values (down to {low:g} {spec.unit})"
-    elif high == 0:
-        fault = "only zeros"
+def _bytes(original: Path, source: SceneSource) -> int:
+    """Size of an original file, or of what was read of an original folder."""
+    if original.is_file():
+        return original.stat().st_size
+    held = {source.origin(index, name) for index in range(len(source)) for name in source.modalities}
+    return sum(file.stat().st_size for file in held if original in file.parents and file.is_file())
+
+
+def _check_image(
+    images: Mapping[str, np.ndarray], name: str, spec: ModalitySpec, index: int, source: SceneSource
+) -> None:
+    """Whether a reader's array is what the modality's `ModalitySpec` says."""
+    shape = "(H, W)" if spec.channels == 1 else f"(H, W, {spec.channels})"
+    image = images.get(name)
+    if image is None:
+        fault = "is missing"
+    elif image.dtype != spec.dtype:
+        fault = f"has type {image.dtype}, expected {spec.dtype}"
+    elif image.ndim != (2 if spec.channels == 1 else 3) or image.shape[2:] not in ((), (spec.channels,)):
+        fault = f"has shape {image.shape}, expected {shape}"
+    elif not image.size:
+        fault = f"has shape {image.shape}, which holds no pixel; expected {shape}"
     else:
-        return
-    raise InputError(f"{file}: {name} of scene {index} (from 0) has {fault}; the file is damaged: use the original one")
+        fault = _fault_in_values(image, spec)
+    if fault:
+        where = source.origin(index, name)
+        raise InputError(
+            f"{where}: {name} of scene {index} (from 0) {fault}; use the original file, or mend the reader"
+        )
+
+
+def _fault_in_values(image: np.ndarray, spec: ModalitySpec) -> str | None:
+    if spec.dtype == "uint8":  # spans its range
+        return None
+    (low, high), least, most = spec.range, image.min(), image.max()  # NaN if any value is
+    if not (np.isfinite(least) and np.isfinite(most)):
+        return "has NaN or infinite values"
+    if least < low or most > np.float32(high):
+        return f"has values from {least:g} to {most:g}, expected {low:g} to {high:g} {spec.unit}"
+    if spec.photometry == "depth" and most == 0:
+        return f"has only zeros, expected up to {high:g} {spec.unit}"
+    return None
 
 
 def _resize(image: np.ndarray, size: int) -> np.ndarray:
@@ -203,18 +235,22 @@ def _resize(image: np.ndarray, size: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Modality:
-    """What the stored integers of one modality mean: a value in `unit` is integer x scale.
+    """What the stored integers of one modality mean: a value in `unit` is zero + integer x scale.
 
     Attributes:
-        unit: "m" for depth; "intensity" for rgb, whose full scale is 1.
-        scale: 0.001 for depth, 1/255 for rgb.
+        unit: "m" for depth; "intensity" for an image, whose full scale is 1.
+        scale: 0.001 for depth, 1/255 for an image, 2/255 for normals.
         mean, std: per channel, of the values of the official training scenes.
+        photometry: what random views may change, see `source.ModalitySpec`.
+        zero: 0 for depth and images, -1 for normals.
     """
 
     unit: str
     scale: float
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    photometry: str
+    zero: float = 0.0
 
     @property
     def channels(self) -> int:
@@ -228,7 +264,7 @@ class MappedImages:
         InputError: the images are not contiguous in the file.
     """
 
-    def __init__(self, path: Path, dataset: h5py.Dataset, device: torch.device | str) -> None:
+    def __init__(self, path: Path, dataset: h5py.Dataset, step: float, device: torch.device | str) -> None:
         offset = dataset.id.get_offset()
         if offset is None:  # chunked, as older versions of this program wrote them
             raise InputError(
@@ -236,13 +272,15 @@ class MappedImages:
                 "file and ingest the data set again, or raise compute.data_in_memory_mb in the config"
             )
         self._values = np.memmap(path, dataset.dtype, mode="r", offset=offset, shape=dataset.shape)
+        self._step = step
         self._device = device
 
     def index_select(self, dim: int, indices: torch.LongTensor) -> torch.Tensor:
         """(B, C, S, S) integers of the scenes at `indices`, (B,), on the device; `dim` is 0, as a tensor would have it."""
         import torch
 
-        return torch.from_numpy(_as_integers(np.asarray(self._values[indices.cpu().numpy()]))).to(self._device)
+        chosen = np.asarray(self._values[indices.cpu().numpy()])
+        return torch.from_numpy(_as_integers(chosen, self._step)).to(self._device)
 
 
 @dataclass(frozen=True)
@@ -250,8 +288,8 @@ class Scenes:
     """All scenes on one device, as integers; images that do not fit stay on disk and come there batch by batch.
 
     Attributes:
-        images: modality to (N, C, S, S), rgb uint8 as stored, depth int16 in millimetres, clipped at 32.767 m. What
-            both kinds offer is `index_select`, as `batch` uses it.
+        images: modality to (N, C, S, S), uint8 as stored, float32 as int16 multiples of its step (depth: millimetres).
+            What both kinds offer is `index_select`, as `batch` uses it.
         modalities: modality to what its integers mean.
         labels: (N,) int64, positions in `class_names`.
         indices: "train", "validation" (if there is one), "test" (unless withheld) to sorted (n,) int64 positions.
@@ -333,10 +371,13 @@ def load_scenes(
         if mapped:
             logger.info("%s: %.0f MB of images stay on disk, memory-mapped and read batch by batch", path, size_mb)
         for name, data in datasets.items():
-            images[name] = MappedImages(path, data, device) if mapped else torch.from_numpy(_read(data)).to(device)
+            spec = stored_spec(data)
+            if mapped:
+                images[name] = MappedImages(path, data, spec.scale, device)
+            else:
+                images[name] = torch.from_numpy(_read(data, spec.scale)).to(device)
             mean, std = (tuple(data.attrs[key].tolist()) for key in ("mean", "std"))
-            scale = 1 / 255 if data.dtype == np.uint8 else FLOAT_STEP
-            meanings[name] = Modality(unit=data.attrs["unit"], scale=scale, mean=mean, std=std)
+            meanings[name] = Modality(spec.unit, spec.scale, mean, std, spec.photometry, spec.zero)
     split = _check_split(splits, path)
     return Scenes(
         images=images,
@@ -349,11 +390,24 @@ def load_scenes(
     )
 
 
-def _read(dataset: h5py.Dataset) -> np.ndarray:
+def stored_spec(dataset: h5py.Dataset) -> ModalitySpec:
+    """What the values of a modality's images in `scenes.h5` are."""
+    low, high = dataset.attrs["range"].tolist()
+    return ModalitySpec(
+        channels=dataset.shape[1],
+        dtype=str(dataset.dtype),
+        unit=dataset.attrs["unit"],
+        photometry=dataset.attrs["photometry"],
+        range=(low, high),
+        step=None if dataset.dtype == np.uint8 else float(dataset.attrs["step"]),
+    )
+
+
+def _read(dataset: h5py.Dataset, step: float) -> np.ndarray:
     """All images as integers."""
     values = np.empty(dataset.shape, _integer_type(dataset.dtype))
     for start in range(0, len(dataset), _SLAB_SCENES):
-        values[start : start + _SLAB_SCENES] = _as_integers(dataset[start : start + _SLAB_SCENES])
+        values[start : start + _SLAB_SCENES] = _as_integers(dataset[start : start + _SLAB_SCENES], step)
     return values
 
 
@@ -361,11 +415,10 @@ def _integer_type(stored: np.dtype) -> np.dtype:
     return np.dtype(np.uint8 if stored == np.uint8 else np.int16)
 
 
-def _as_integers(stored: np.ndarray) -> np.ndarray:
+def _as_integers(stored: np.ndarray, step: float) -> np.ndarray:
     if stored.dtype == np.uint8:
         return stored
-    steps = np.rint(stored / np.float32(FLOAT_STEP))
-    return steps.clip(0, np.iinfo(np.int16).max).astype(np.int16)
+    return np.rint(stored / np.float32(step)).astype(np.int16)  # ingest let through what int16 holds
 
 
 @contextlib.contextmanager

@@ -118,8 +118,9 @@ def render_room(room: Room, width: int, height: int, seed: int) -> Iterator[Scen
         rng = room.rng(seed, 3, frame)
         camera = _camera(plan, world, rng)
         radiance, surface = render(world, light, camera, width, height)
-        raw = depth_camera.measure(surface, camera.focal(width, height), rng)
-        yield Scene(_expose(radiance, rng), depth_camera.fill(raw), raw, kind, name)
+        focal = camera.focal(width, height)
+        raw = depth_camera.measure(surface, focal, rng)
+        yield Scene(_expose(radiance, rng), depth_camera.fill(raw), raw, kind, name, focal)
 
 
 def _light(plan: Plan, rng: np.random.Generator) -> Light:

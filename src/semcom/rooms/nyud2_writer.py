@@ -29,6 +29,7 @@ class Scene:
     raw_depth: np.ndarray
     scene_type: str  # one of the 27, such as "student_lounge"
     scene: str  # the room's name, shared by its frames, such as "student_lounge_0001"
+    focal: float  # of the camera, in pixels
 
 
 def _array(file: h5py.File, key: str, shape: tuple[int, ...], dtype: type, matlab_class: str) -> h5py.Dataset:

@@ -55,9 +55,10 @@ def random_views(
     for number, generator in enumerate(generators):
         for position, (name, stored) in enumerate(scenes.items()):
             if position == 0 or not settings.aligned:
-                crop = random_crops(batch, settings, generator).to(stored.device)
-                sampling = sampling_matrices(crop, stored.shape[-1], crop_size)
-            change = _random_change(batch, modalities[name], settings, generator, depth_encoding)
+                crop = random_crops(batch, settings, generator)
+                flipped = crop[:, 0, 0] < 0
+                sampling = sampling_matrices(crop.to(stored.device), stored.shape[-1], crop_size)
+            change = _random_change(batch, modalities[name], settings, generator, depth_encoding, flipped)
             blurred, sigma = _random_blur(batch, settings, generator)
             rows, columns = sampling
             if len(blurred):
@@ -200,9 +201,9 @@ class _Change:
 def _normalisation(modality: Modality, batch: int, depth_encoding: str) -> _Change:
     """From stored integers to mean 0, deviation 1."""
     mean, std = torch.tensor(modality.mean), torch.tensor(modality.std)
-    if modality.unit != "m" or depth_encoding == "metres":
+    if modality.photometry != "depth" or depth_encoding == "metres":
         matrix = torch.diag(modality.scale / std).expand(batch, -1, -1)
-        return _Change(matrix, (-mean / std).expand(batch, -1))
+        return _Change(matrix, ((modality.zero - mean) / std).expand(batch, -1))
     encode, slope = {"inverse": (torch.reciprocal, mean**-2), "log": (torch.log, 1 / mean)}[depth_encoding]
     std = slope * std
     matrix = torch.diag(1 / std).expand(batch, -1, -1)
@@ -215,11 +216,20 @@ def _encoded_depth(stored: Tensor, scale: float, encode: Callable[[Tensor], Tens
 
 
 def _random_change(
-    batch: int, modality: Modality, settings: ViewSettings, generator: torch.Generator, depth_encoding: str
+    batch: int,
+    modality: Modality,
+    settings: ViewSettings,
+    generator: torch.Generator,
+    depth_encoding: str,
+    flipped: Tensor,
 ) -> _Change:
-    """Photometric change and normalisation of each scene."""
+    """Photometric change and normalisation of each scene; `flipped`, (B,), says which were mirrored left to right."""
     plain = _normalisation(modality, batch, depth_encoding)
-    if modality.unit == "m":
+    if modality.photometry == "plain":
+        return plain
+    if modality.photometry == "normals":
+        return _mirrored(plain, modality, flipped)
+    if modality.photometry == "depth":
         gain = 1 + settings.depth_gain * _symmetric(batch, generator)
         if depth_encoding == "log":  # log(gain * d) = log d + log gain
             shift = gain.log()[:, None] * plain.matrix.diagonal(dim1=1, dim2=2)
@@ -227,10 +237,21 @@ def _random_change(
         if depth_encoding == "inverse":
             gain = 1 / gain
         return replace(plain, matrix=plain.matrix * gain[:, None, None])
-    if len(modality.mean) != 3:
-        return plain
     colour, grey_bias = _random_colour(batch, settings, generator)
     return _Change(plain.matrix @ colour, plain.offset, grey_bias)
+
+
+def _mirrored(plain: _Change, modality: Modality, flipped: Tensor) -> _Change:
+    """x to -x of surface normals, before mean and deviation are taken out, where the scene is flipped.
+
+    Normals are not brought back to length 1 after resampling: that would not be affine, and the normalisation takes the
+    unit length away in any case. Nor does a crop's aspect ratio turn them, as its zoom does not change depth.
+    """
+    sign = torch.where(flipped, -1.0, 1.0)
+    matrix, offset = plain.matrix.clone(), plain.offset.clone()
+    matrix[:, 0] *= sign[:, None]
+    offset[:, 0] += (sign - 1) * modality.zero / modality.std[0]
+    return _Change(matrix, offset)
 
 
 def _random_colour(batch: int, settings: ViewSettings, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -12,11 +12,16 @@ from typing import Self
 
 import h5py
 import numpy as np
-import scipy.io
 
 from semcom.common.errors import InputError
 from semcom.data.nyud2_layout import CLASS_OF_SCENE_TYPE, CLASSES, PUBLISHED_COUNTS
-from semcom.data.source import ModalitySpec
+from semcom.data.source import COLOUR_IMAGE, METRIC_DEPTH, RawFile
+
+FILES = {
+    "labeled_mat": RawFile("nyu_depth_v2_labeled.mat"),
+    "splits_mat": RawFile("splits.mat, with 1-based trainNdxs and testNdxs"),
+}
+MODALITIES = {"rgb": COLOUR_IMAGE, "depth": METRIC_DEPTH}
 
 # The scenes of one chunk are read together, up to this many bytes: a chunk that spans scenes is unpacked once.
 SLAB_BYTES = 64 * 2**20
@@ -26,10 +31,7 @@ class NYUD2Scenes:
     """The labelled scenes of one `.mat` file with its official split; a `SceneSource`."""
 
     class_names = CLASSES
-    modalities = {
-        "rgb": ModalitySpec(channels=3, dtype="uint8", unit="intensity"),
-        "depth": ModalitySpec(channels=1, dtype="float32", unit="m"),
-    }
+    modalities = MODALITIES
 
     def __init__(
         self,
@@ -58,6 +60,10 @@ class NYUD2Scenes:
 
     def __exit__(self, *exc: object) -> None:
         self._file.close()
+
+    def origin(self, index: int, modality: str) -> Path:
+        """`nyu_depth_v2_labeled.mat`, which holds all images."""
+        return self.files[0]
 
     def read(self, index: int) -> dict[str, np.ndarray]:
         """Images of one scene: `rgb` (H, W, 3) uint8 and `depth` (H, W) float32 in metres, both views.
@@ -118,16 +124,14 @@ def _filters(dataset: h5py.Dataset) -> list[int]:
 
 
 def open_scenes(
-    labeled_mat: Path,
-    splits_mat: Path,
+    files: Mapping[str, Path],
     *,
     published_counts: Mapping[str, tuple[int, int]] | None = PUBLISHED_COUNTS,
 ) -> NYUD2Scenes:
     """Open the two files and check their structure; no pixel is read.
 
     Args:
-        labeled_mat: `nyu_depth_v2_labeled.mat`, or a file in its layout.
-        splits_mat: `splits.mat`, with 1-based `trainNdxs` and `testNdxs`.
+        files: `labeled_mat` and `splits_mat`, the original files or others in their layout.
         published_counts: scenes per class as (train, test) that whoever ingests the scenes must find;
             None for a data set in the same layout that is not NYU Depth V2.
 
@@ -135,7 +139,7 @@ def open_scenes(
         InputError: a file is missing, truncated or of another kind, a key is missing or of another shape or
             type, a scene type is unknown, or the split is not a partition of the scenes.
     """
-    labeled_mat, splits_mat = Path(labeled_mat), Path(splits_mat)
+    labeled_mat, splits_mat = files["labeled_mat"], files["splits_mat"]
     file = _open_hdf5(labeled_mat)
     try:
         n = _check_images(file, labeled_mat)
@@ -182,7 +186,7 @@ def _kind(head: bytes) -> str:
 
 
 def _open_hdf5(path: Path) -> h5py.File:
-    head = _head(path, "data.labeled_mat")
+    head = _head(path, "data.files.labeled_mat")
     try:
         return h5py.File(path, "r")
     except OSError as error:
@@ -190,15 +194,15 @@ def _open_hdf5(path: Path) -> h5py.File:
         if "truncated" in reason:
             raise InputError(
                 f"{path}: the HDF5 file is truncated at {path.stat().st_size} bytes; download it again, or set "
-                "data.labeled_mat in the config to a whole copy"
+                "data.files.labeled_mat in the config to a whole copy"
             ) from error
         if "signature not found" in reason:
             raise InputError(
-                f"{path}: not a MATLAB 7.3 (HDF5) file, but {_kind(head)}; set data.labeled_mat in the config to "
+                f"{path}: not a MATLAB 7.3 (HDF5) file, but {_kind(head)}; set data.files.labeled_mat in the config to "
                 "nyu_depth_v2_labeled.mat, or remove the file to download it"
             ) from error
         raise InputError(
-            f"{path}: cannot be opened as HDF5 ({_one_line(error)}); download it again, or set data.labeled_mat in "
+            f"{path}: cannot be opened as HDF5 ({_one_line(error)}); download it again, or set data.files.labeled_mat in "
             "the config to a whole copy"
         ) from error
 
@@ -274,7 +278,9 @@ def _read_strings(file: h5py.File, key: str, n: int, path: Path) -> list[str]:
 
 def _read_split(path: Path, n: int) -> np.ndarray:
     """(n,) of "train" and "test", after checking that the two index lists are a partition of the n scenes."""
-    head = _head(path, "data.splits_mat")
+    import scipy.io  # the workflow imports every reader on its start
+
+    head = _head(path, "data.files.splits_mat")
     remedy = "use the original splits.mat that belongs to the labelled file"
     try:
         content = scipy.io.loadmat(path, variable_names=("trainNdxs", "testNdxs"))
@@ -283,7 +289,7 @@ def _read_split(path: Path, n: int) -> np.ndarray:
     except Exception as error:  # scipy lets struct, zlib, type and key errors through on damaged files
         kind = "a damaged MATLAB 5.0 file" if head.startswith(b"MATLAB 5.0") else _kind(head)
         raise InputError(
-            f"{path}: not a readable MATLAB 5.0 file, but {kind}; set data.splits_mat in the config to splits.mat, "
+            f"{path}: not a readable MATLAB 5.0 file, but {kind}; set data.files.splits_mat in the config to splits.mat, "
             "or remove the file to download it"
         ) from error
 
