@@ -12,7 +12,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [SOURCE, inherited])))
 from snakemake.exceptions import WorkflowError
 
 from semcom.config import jobs, paths
-from semcom.config.experiment import check_order, parse_config
+from semcom.config.experiment import LINK_OFFERS, check_order, parse_config
 from semcom.common.errors import InputError
 from semcom.runs.record import clear_finished
 from semcom.common.sources import source_files
@@ -111,6 +111,17 @@ def finetune_job(wildcards):
     return jobs.finetune_job(CONFIG, *cell).model_dump()
 
 
+def link_modules(method, *kinds):
+    """Modules of the blocks that a method's link is composed of, or of some kinds of them."""
+    channel = CONFIG.channel_settings(method)
+    return [f"semcom.link.{kind}.{getattr(channel, kind).name}" for kind in kinds or LINK_OFFERS]
+
+
+def finetune_code(wildcards):
+    """The sources of stage II, with the blocks of the method's own link."""
+    return sources("semcom.training.finetune", *link_modules(wildcards.method))
+
+
 def calibrated_job(wildcards):
     """The settings of a stage and method; SNR and label fraction do not change what a step takes."""
     if wildcards.stage == "pretrain":
@@ -120,11 +131,11 @@ def calibrated_job(wildcards):
 
 
 def calibrated_code(wildcards):
-    """The sources of a calibration, with the method's own loss or the channel."""
-    own = f"semcom.link.fading.{CONFIG.channel.model}"
+    """The sources of a calibration, with the method's own loss or link."""
+    own = link_modules(wildcards.method)
     if wildcards.stage == "pretrain":
-        own = f"semcom.losses.{jobs.pretrain_job(CONFIG, wildcards.method).loss}"
-    return sources("semcom.planning.calibration", own)
+        own = [f"semcom.losses.{jobs.pretrain_job(CONFIG, wildcards.method).loss}"]
+    return sources("semcom.planning.calibration", *own)
 
 
 def pretrained_encoders(wildcards):

@@ -8,7 +8,7 @@ rule finetune:
         splits=f"{RESULTS}/data/splits.csv",
         weights=encoder_weights,
         encoders=pretrained_encoders,
-        code=sources("semcom.training.finetune", f"semcom.link.fading.{CONFIG.channel.model}"),
+        code=finetune_code,
     output:
         rounds=f"{FINETUNE}/rounds.csv",
         ledger=f"{FINETUNE}/ledger.csv",

@@ -12,7 +12,7 @@ import yaml
 
 from semcom.common.settings import Settings
 from semcom.config.experiment import Config, load_config
-from semcom.config.sections import FinetuneSettings, MethodSettings, PretrainSettings
+from semcom.config.sections import ChannelSettings, FinetuneSettings, MethodSettings, PretrainSettings
 
 
 def leaves(model: type[Settings], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -50,7 +50,11 @@ def choices(config: Config) -> str:
             add(f"methods.{method}.projector", settings.projector, MethodSettings.model_fields["projector"])
             for key, field in type(options).model_fields.items():
                 add(f"methods.{method}.options.{key}", getattr(options, key), field)
-        for section, model in (("pretrain", PretrainSettings), ("finetune", FinetuneSettings)):
+        for section, model in (
+            ("pretrain", PretrainSettings),
+            ("finetune", FinetuneSettings),
+            ("channel", ChannelSettings),
+        ):
             for key, value in getattr(settings, section).items():
                 add(f"methods.{method}.{section}.{key}", value, model.model_fields[key])
     return "\n".join(rows) + "\n"

@@ -42,7 +42,7 @@ def evaluate(system: System, scenes: Scenes, split: str, job: FinetuneJob, seed:
     totals = torch.zeros(3, device=scenes.device)
     for draw in range(job.schedule.channel_draws):
         noise = {m: stream(seed, "evaluate", split, m, draw, device=scenes.device) for m in job.modalities}
-        logits = system.decide(z, noise)
+        logits = system.decide(z, job.snr_db, noise)
         hits = (logits.argmax(dim=1) == labels).float()
         per_class = torch.zeros(len(scenes.class_names), device=scenes.device).index_add(0, labels, hits)
         scenes_per_class = labels.bincount(minlength=len(scenes.class_names))

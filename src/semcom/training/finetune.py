@@ -97,7 +97,7 @@ def finetune(
 
     def costs(batch_size: int, uplink_alone: bool) -> dict[str, Traffic]:
         k, bits = job.encoder.features, job.bits_per_value
-        both = {m: exchange(batch_size, k, link.channel_uses(k), bits) for m, link in system.links.items()}
+        both = {m: exchange(batch_size, k, system.channel_uses, bits) for m in job.modalities}
         return {m: cost.uplink() if uplink_alone else cost for m, cost in both.items()}
 
     def rate(step: int, steps: int) -> float:
@@ -128,7 +128,7 @@ def finetune(
         with torch.set_grad_enabled(not frozen):
             z = encode(system.encoders, views, job.compute)
         noise = {m: stream(seed, "finetune", "channel", m, step, device=device) for m in job.modalities}
-        loss = cross_entropy(system.decide(z, noise), scenes.labels[batch])
+        loss = cross_entropy(system.decide(z, job.snr_db, noise), scenes.labels[batch])
         optimizer.zero_grad()
         loss.backward()
         gradient_norm = optimization.gradient_norm(system)
