@@ -10,8 +10,9 @@ from typing import Any
 
 import yaml
 
+from semcom.common import plugins
 from semcom.common.settings import Settings
-from semcom.config.experiment import Config, load_config
+from semcom.config.experiment import LINK_OFFERS, Config, load_config
 from semcom.config.sections import ChannelSettings, FinetuneSettings, MethodSettings, PretrainSettings
 
 
@@ -44,6 +45,11 @@ def choices(config: Config) -> str:
             for step in key.split("."):
                 value = None if value is None else value[step]  # a section may be null
             add(key, value, field)
+    for kind in LINK_OFFERS:
+        block = getattr(config.channel, kind)
+        options_type = plugins.load(f"semcom.link.{kind}", block.name).Options
+        for key, value in block.options.items():
+            add(f"channel.{kind}.{key}", value, options_type.model_fields[key])
     for method, settings in config.methods.items():
         options = config.loss_options(method)
         if options is not None:
