@@ -12,9 +12,9 @@ from semcom.analysis.records import collect_round_steps, write_csv
 from semcom.common.errors import InputError
 from semcom.config.experiment import load_config
 from semcom.config.jobs import FinetuneJob, PretrainJob, finetune_job, pretrain_job
+from semcom.config.sections import BlockSettings
 from semcom.data.scenes import Modality, Scenes
 from semcom.figures.training_curves import gradient_figure
-from semcom.link.blocks import block
 from semcom.link.ledger import exchange
 from semcom.link.pretraining_overhead import pretraining_overhead
 from semcom.losses._correlation import correlation
@@ -332,13 +332,15 @@ def test_pretraining_costs_traffic_only_where_modalities_meet():
     batches = enumerate((32, 32, 13), start=1)  # the last one partial
     steps = pd.DataFrame([{"seed": 0, "step": step, "scenes": scenes} for step, scenes in batches])
     steps = pd.concat([steps.assign(method=method) for method in jobs])
-    modulations = dict.fromkeys(jobs, block("modulation", CONFIG.channel.modulation))
+    modulations = dict.fromkeys(jobs, CONFIG.channel.modulation)
     table = pretraining_overhead(jobs, steps, modulations, 32).set_index("method")
     k = CONFIG.encoder.features
     assert table.loc["proposed", "steps"] == 3
     assert table.loc["proposed", "uplink_channel_uses"] == 77 * 2 * k  # scenes, devices, features
     assert table.loc["proposed", "downlink_bits"] == 77 * 2 * k * 32
     assert (table.loc[["simclr", "barlow_twins"], "uplink_channel_uses"] == 0).all()
+    packed = pretraining_overhead(jobs, steps, modulations | {"proposed": BlockSettings(name="packed")}, 32)
+    assert packed.set_index("method").loc["proposed", "uplink_channel_uses"] == 77 * k  # half
 
 
 def test_a_gpu_that_is_not_there_is_named():

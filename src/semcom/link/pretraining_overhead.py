@@ -7,12 +7,13 @@ import pandas as pd
 
 from semcom.common import plugins
 from semcom.config.jobs import PretrainJob
-from semcom.link.blocks import Block, channel_uses
+from semcom.config.sections import BlockSettings
+from semcom.link.blocks import block, channel_uses
 from semcom.link.ledger import exchange
 
 
 def pretraining_overhead(
-    jobs: Mapping[str, PretrainJob], steps: pd.DataFrame, modulations: Mapping[str, Block], bits_per_value: int
+    jobs: Mapping[str, PretrainJob], steps: pd.DataFrame, modulations: Mapping[str, BlockSettings], bits_per_value: int
 ) -> pd.DataFrame:
     """Traffic of stage I, all devices together, if each modality's scenes stayed on their device.
 
@@ -33,7 +34,7 @@ def pretraining_overhead(
         loss = plugins.load("semcom.losses", job.loss)
         views = loss.views_exchanged(loss.Options(**job.options))
         features = job.projector[-1] if job.projector else job.encoder.features
-        uses = channel_uses(modulations[method], features)
+        uses = channel_uses(block("modulation", modulations[method]), features)
         traffic = exchange(int(run["scenes"].sum()), features, uses, bits_per_value)
         total = asdict(traffic * (views * len(job.modalities)))
         rows.append({"experiment": job.experiment, "method": method, "seed": seed, "steps": run["step"].max(), **total})
