@@ -65,7 +65,8 @@ rule pretraining_tables:
     params:
         jobs={method: jobs.pretrain_job(CONFIG, method).model_dump() for method in CONFIG.pretrained_methods()},
         modulations={
-            method: CONFIG.channel_settings(method).model_dump()["modulation"] for method in CONFIG.pretrained_methods()
+            method: CONFIG.channel_settings(method).model_dump()["modulation"]
+            for method in CONFIG.pretrained_methods()
         },
         bits_per_value=CONFIG.ledger.bits_per_value,
     message:
