@@ -117,32 +117,32 @@ def nt_xent(a: np.ndarray, c: np.ndarray, temperature: float) -> float:
     return total / (2 * half)
 
 
-def symbols(z: np.ndarray, convention: str) -> np.ndarray:
-    """(B, K) real features to the complex symbols of eq. (2), at the power that each convention states."""
+def symbols(z: np.ndarray, modulation: str) -> np.ndarray:
+    """(B, K) real features to the complex symbols of eq. (2), at the power that each modulation states."""
     z = np.asarray(z, dtype=np.float64)
     scenes, features = z.shape
-    uses = features if convention == "literal" else features // 2
+    uses = features if modulation == "literal" else features // 2
     out = np.zeros((scenes, uses), dtype=np.complex128)
     for b in range(scenes):
         for k in range(uses):
-            if convention == "literal":
+            if modulation == "literal":
                 out[b, k] = z[b, k]
-            elif convention == "packed":
+            elif modulation == "packed":
                 out[b, k] = complex(z[b, k], z[b, uses + k])
             else:
                 out[b, k] = complex(math.tanh(z[b, k]), math.tanh(z[b, uses + k]))
-        if convention != "peak":
+        if modulation != "peak":
             power = sum(abs(s) ** 2 for s in out[b]) / uses
             out[b] /= math.sqrt(power)
     return out
 
 
-def noise_power(snr_db: float, convention: str) -> float:
+def noise_power(snr_db: float, modulation: str) -> float:
     """N0 per complex channel use. `peak`: 10^(-SNR/10) in each of the two real dimensions."""
-    return 10 ** (-snr_db / 10) * (2 if convention == "peak" else 1)
+    return 10 ** (-snr_db / 10) * (2 if modulation == "peak" else 1)
 
 
-def received(z: np.ndarray, h: np.ndarray, n: np.ndarray, convention: str, mmse: float | None = None) -> np.ndarray:
+def received(z: np.ndarray, h: np.ndarray, n: np.ndarray, modulation: str, mmse: float | None = None) -> np.ndarray:
     """Eq. (2), y = h s + n, equalised and split into real numbers: (B, 2 uses), real parts first.
 
     Args:
@@ -150,7 +150,7 @@ def received(z: np.ndarray, h: np.ndarray, n: np.ndarray, convention: str, mmse:
         n: (B, uses) noise.
         mmse: N0 / E|s|^2 for the minimum mean squared error equaliser; None divides by h.
     """
-    s = symbols(z, convention)
+    s = symbols(z, modulation)
     out = np.zeros((len(s), 2 * s.shape[1]))
     for b in range(len(s)):
         for k in range(s.shape[1]):

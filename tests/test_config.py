@@ -15,9 +15,9 @@ from conftest import ROOT
 from semcom.analysis.trials import changes, family
 from semcom.common.errors import InputError
 from semcom.config.experiment import Config, given_file, load_config, merged, parse_config, read_layers
-from semcom.config.jobs import finetune_job, pretrain_job
+from semcom.config.jobs import FinetuneJob, finetune_job, pretrain_job
 from semcom.config.paths import folder, runs
-from semcom.config.reference import CHOICES, choices_page, leaves, reasons, schema
+from semcom.config.reference import CHOICES, choices, choices_page, leaves, reasons, schema
 
 STUDIES = sorted(path.stem for path in (ROOT / "config/studies").glob("*.yaml"))
 SHIPPED = [
@@ -26,6 +26,7 @@ SHIPPED = [
     "config/demo",
     "tests/config",
     *(f"config/studies/{s}" for s in STUDIES),
+    "config/examples/three-modalities",
 ]
 KEPT = {  # an experiment in results/reference, and the configuration that made it
     "nyud2-small": "config/nyud2-small",
@@ -211,7 +212,7 @@ def test_the_default_configuration_is_the_paper():
     assert config.pretrain.epochs == config.finetune.epochs == 500
     assert config.grid.methods == ["proposed", "simclr", "barlow_twins", "supervised"]
     assert config.grid.snr_db == [10, 20] and config.grid.label_fractions == [1.0, 0.5]
-    assert config.channel.model == "awgn" and config.channel.convention == "literal"
+    assert config.channel.fading.name == "awgn" and config.channel.modulation.name == "literal"
     assert config.encoder.width == 64 and config.encoder.weights == {}
 
 
@@ -248,8 +249,32 @@ def test_the_literal_reading_is_kept():
         ("methods.proposed.options.lambda_z", 1.0, ["methods.proposed.options.lambda_z: unknown key"]),
         ("methods.proposed.loss", "vicreg", ["methods.proposed.loss", "'vicreg'", "decoupled"]),
         ("methods.simclr.pretrain", {"lr": 1.0}, ["methods.simclr.pretrain.lr: unknown key"]),
-        ("channel.model", "rician", ["channel.model", "'rician'", "awgn"]),
-        ("channel.convention", "qam", ["channel.convention", "'qam'", "packed"]),
+        ("channel.model", "awgn", ["channel.model: unknown key", "'awgn'", "fading"]),
+        ("channel.fading", "rican", ["channel.fading", "'rican'", "did you mean 'rician'"]),
+        ("channel.fading", "rician", ["channel.fading.k_factor: missing key"]),
+        ("channel.fading", {"k_factor": 3.0}, ["channel.fading.name: missing key"]),
+        ("channel.fading", 3, ["channel.fading: value 3", "give a name"]),
+        (
+            "channel.fading",
+            {"name": "rician", "k_facto": 3.0},
+            ["channel.fading.k_facto", "(value 3.0)", "did you mean 'k_factor'"],
+        ),
+        (
+            "channel.fading",
+            {"name": "rayleigh", "k_factor": 3.0},
+            ["channel.fading.k_factor", "'rayleigh' has no such option (value 3.0)", "fading 'rician' has"],
+        ),
+        ("channel.fading", {"name": "awgn", "phase": 1.0}, ["channel.fading.phase", "(value 1.0); it has none"]),
+        ("channel.fading", {"name": "rician", "k_factor": -1.0}, ["channel.fading.k_factor", "-1.0", "equal to 0"]),
+        ("channel.modulation", "qam", ["channel.modulation", "'qam'", "packed"]),
+        ("channel.equalizer", "zf", ["channel.equalizer", "'zf'", "zero_forcing"]),
+        ("methods.simclr.channel", {"fading": "rican"}, ["methods.simclr.channel.fading", "did you mean 'rician'"]),
+        ("methods.simclr.channel", {"fadin": "awgn"}, ["methods.simclr.channel.fadin: unknown key", "'fading'"]),
+        (
+            "methods.simclr.channel",
+            {"snr_offset_db": {"lidar": 1.0}},
+            ["methods.simclr.channel.snr_offset_db", "'lidar'", "rgb"],
+        ),
         ("channel.snr_offset_db", {"lidar": 1.0}, ["channel.snr_offset_db", "'lidar'", "rgb"]),
         ("data.reader", "scannet", ["data.reader", "'scannet'", "nyud2"]),
         ("data.files", {"labeled_mat": "mine.mat"}, ["data.files", "'splits_mat' is missing", "belong together"]),
@@ -284,8 +309,12 @@ def test_a_fault_is_one_line_that_names_key_value_and_remedy(raw, key, value, sa
 
 def test_an_odd_number_of_features_cannot_be_packed(raw):
     raw["encoder"]["features"] = 255
-    raw["channel"]["convention"] = "packed"
-    with pytest.raises(InputError, match="encoder.features: 255 is odd"):
+    raw["channel"]["modulation"] = "packed"
+    with pytest.raises(InputError, match="encoder.features: 255 is no multiple of 2, .*'packed' needs; take 256"):
+        parse_config(raw)
+    raw["channel"]["modulation"] = "literal"
+    raw["methods"]["simclr"]["channel"] = {"modulation": "peak"}
+    with pytest.raises(InputError, match="methods.simclr.channel.modulation 'peak' needs"):
         parse_config(raw)
 
 
@@ -404,6 +433,46 @@ def test_a_method_overrides_single_keys_of_other_sections(raw, section, change, 
     assert reaches(pretrain_job(config, "simclr")) and not reaches(pretrain_job(config, "barlow_twins"))
 
 
+def test_a_method_has_a_channel_of_its_own(raw):
+    raw["channel"]["fading"] = {"name": "rician", "k_factor": 3}
+    raw["methods"] |= {
+        "stronger": {"like": "supervised", "channel": {"fading": {"k_factor": 10.0}}},
+        "scattered": {"like": "stronger", "channel": {"fading": "rayleigh", "equalizer": "mmse"}},
+    }
+    config = parse_config(raw)
+    dumped = {name: finetune_job(config, name, 10, 1.0).channel.model_dump() for name in config.methods}
+    assert dumped["supervised"]["fading"] == {"name": "rician", "k_factor": 3.0}
+    assert dumped["stronger"] == dumped["supervised"] | {"fading": {"name": "rician", "k_factor": 10.0}}
+    assert dumped["scattered"] == dumped["supervised"] | {"fading": "rayleigh", "equalizer": "mmse"}
+    assert changes(config, "stronger", "supervised") == "channel.fading.k_factor 10.0"
+    assert parse_config(config.model_dump()) == config
+    job = finetune_job(config, "stronger", 10, 1.0)
+    assert FinetuneJob(**job.model_dump()) == job  # as it crosses from the workflow into a script
+
+
+def test_a_block_of_another_name_takes_no_option_along():
+    base = {"fading": {"name": "rician", "k_factor": 3.0}}
+    assert merged(base, {"fading": {"k_factor": 1.0}}) == {"fading": {"name": "rician", "k_factor": 1.0}}
+    assert merged(base, {"fading": {"name": "nakagami", "m": 2.0}}) == {"fading": {"name": "nakagami", "m": 2.0}}
+    assert merged(base, {"fading": "awgn"}) == {"fading": "awgn"}
+    methods = {"a": {"loss": None}, "name": {"loss": "simclr"}}  # a method may be called so
+    assert merged({"methods": methods}, {"methods": {"name": {"loss": None}}})["methods"]["a"] == {"loss": None}
+
+
+def test_several_channels_are_methods_of_one_grid():
+    """config/studies/channels.yaml: names, paths and legends of their own, one stage I."""
+    config = shipped("config/studies/channels")
+    jobs = {method: finetune_job(config, method, 10, 1.0) for method in config.grid.methods}
+    for method, job in jobs.items():
+        base = jobs[family(config, method)]
+        assert job.model_copy(update={"method": base.method, "channel": base.channel}) == base
+        assert config.stage_one(method) == config.stage_one(base.method)
+    for base in ("proposed", "supervised"):
+        channels = [str(job.channel) for method, job in jobs.items() if family(config, method) == base]
+        assert len(channels) == len(set(channels)) == 3
+    assert {run.method for run in runs(config) if run.stage == "pretrain"} == {"proposed"}
+
+
 def test_a_method_overrides_the_decoder(raw):
     raw["methods"]["simclr"]["decoder"] = {"dropout": 0.5}
     config = parse_config(raw)
@@ -470,6 +539,14 @@ def test_the_schema_file_is_in_step():
     assert (ROOT / "workflow/schemas/config.schema.yaml").read_text() == schema(), (
         "run: python -m semcom.config.reference schema > workflow/schemas/config.schema.yaml"
     )
+
+
+def test_the_choices_list_the_options_of_a_block(raw):
+    raw["channel"]["fading"] = {"name": "rician", "k_factor": 3.0}
+    raw["methods"]["simclr"]["channel"] = {"equalizer": "mmse"}
+    found = choices(parse_config(raw))
+    assert found["channel.fading.k_factor"][0] == "3.0" and found["channel.fading.k_factor"][1].startswith("K: power")
+    assert found["methods.simclr.channel.equalizer"][0] == "mmse"
 
 
 def test_every_silent_choice_is_listed_with_its_value_and_a_reason():

@@ -120,7 +120,10 @@ def test_one_figure_needs_only_what_it_shows(checkout):
     [
         ("losses/simclr.py", {"pretrain": 1, "finetune": 2}, set()),
         ("correlation.py", {"pretrain": 2, "finetune": 4}, set()),
-        ("channel.py", {"finetune": 8}, {"pretrain"}),
+        ("link/link.py", {"finetune": 8}, {"pretrain"}),
+        ("link/fading/awgn.py", {"finetune": 8}, {"pretrain", "pretraining_tables"}),
+        ("link/modulation/literal.py", {"finetune": 8, "pretraining_tables": 1}, {"pretrain"}),
+        ("link/fading/rician.py", {}, {"pretrain", "finetune", "ingest", "accuracy_figure"}),
         ("tables.py", {"tables": 1}, {"pretrain", "finetune", "ingest"}),
         ("figures.py", {"accuracy_figure": 2}, {"pretrain", "finetune", "ingest"}),
         ("progress.py", {}, {"pretrain", "finetune", "ingest", "accuracy_figure"}),
@@ -140,7 +143,7 @@ def test_a_changed_source_runs_its_own_stage_again(finished_copy, changed, runs,
     ("changes", "runs", "rests"),
     [
         ({"tables": {"targets": [0.5]}}, {"tables": 1}, {"pretrain", "finetune", "accuracy_figure"}),
-        ({"channel": {"convention": "packed"}}, {"finetune": 8}, {"pretrain", "ingest"}),
+        ({"channel": {"modulation": "packed"}}, {"finetune": 8}, {"pretrain", "ingest"}),
         ({"grid": {"label_fractions": [1.0, 0.5, 0.8]}}, {"finetune": 4}, {"pretrain", "split"}),
         ({"grid": {"methods": ["proposed", "supervised"]}}, {"tables": 1}, {"pretrain", "finetune", "split"}),
         ({"pretrain": {"momentum": 0.8}}, {"pretrain": 3}, {"ingest", "render_rooms"}),
@@ -187,6 +190,33 @@ def test_an_added_method_runs_alone(finished_copy):
     grid = current["grid"] | {"methods": [*current["grid"]["methods"], "mine"]}
     jobs = dry_run(finished_copy, "all", *with_config(finished_copy, methods=methods, grid=grid))
     assert jobs["pretrain"] == 1 and jobs["finetune"] == 2 and "split" not in jobs
+
+
+def test_channels_compared_in_one_grid_run_apart_and_share_a_stage_one(finished_copy):
+    """An added file trains what names it; a changed one trains that alone again."""
+    fading = finished_copy / "src/semcom/link/fading"
+    (fading / "mine.py").write_text((fading / "rayleigh.py").read_text())
+    assert dry_run(finished_copy, "all", *TEST) == {}
+    current = yaml.safe_load((finished_copy / "config/test.yaml").read_text())
+    others = {"proposed-rician": {"name": "rician", "k_factor": 3.0}, "proposed-mine": "mine"}
+    entry = {"like": "proposed", "pretrained_by": "proposed"}
+    methods = current["methods"] | {name: entry | {"channel": {"fading": f}} for name, f in others.items()}
+    grid = current["grid"] | {"methods": [*current["grid"]["methods"], *others]}
+    options = with_config(finished_copy, methods=methods, grid=grid)
+    jobs = dry_run(finished_copy, "all", *options)
+    assert jobs["finetune"] == 4 and not {"pretrain", "split"} & jobs.keys()
+    tables = [f"results/test/tables/{name}.csv" for name in ("summary", "pretraining_overhead")]
+    done = run_snakemake(finished_copy, *tables, *options)
+    assert done.returncode == 0, done.stdout
+    rounds = [
+        pd.read_csv(finished_copy / CELL.replace("proposed", name) / "rounds.csv") for name in ("proposed", *others)
+    ]
+    losses = [tuple(run["loss"]) for run in rounds]
+    assert len(set(losses)) == 3  # three channels
+    assert all(run["uplink_channel_uses"].equals(rounds[0]["uplink_channel_uses"]) for run in rounds)
+    (fading / "rician.py").write_text((fading / "rician.py").read_text() + "\n# changed\n")
+    listed = run_snakemake(finished_copy, "--dry-run", tables[0], *options).stdout
+    assert planned(listed) == {"finetune": 2, "tables": 1} and "proposed-mine/" not in listed.split("rule tables")[0]
 
 
 def test_one_cell_has_one_path(checkout):

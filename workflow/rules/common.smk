@@ -14,7 +14,7 @@ from snakemake.exceptions import WorkflowError
 
 from semcom.config import jobs, paths
 from semcom.common import plugins
-from semcom.config.experiment import given_file, load_config, read_layers
+from semcom.config.experiment import LINK_OFFERS, given_file, load_config, read_layers
 from semcom.common.errors import InputError
 from semcom.common.sources import source_files
 
@@ -137,9 +137,15 @@ def finetune_job(wildcards):
     return jobs.finetune_job(CONFIG, *cell).model_dump()
 
 
+def link_modules(method, *kinds):
+    """Modules of the blocks that a method's link is composed of, or of some kinds of them."""
+    channel = CONFIG.channel_settings(method)
+    return [f"semcom.link.{kind}.{getattr(channel, kind).name}" for kind in kinds or LINK_OFFERS]
+
+
 def finetune_code(wildcards):
-    """The sources of stage II, with the method's own backbone and the channel."""
-    return sources("semcom.training.finetune", backbone(wildcards), f"semcom.link.fading.{CONFIG.channel.model}")
+    """The sources of stage II, with the method's own backbone and the blocks of its link."""
+    return sources("semcom.training.finetune", backbone(wildcards), *link_modules(wildcards.method))
 
 
 def calibrated_job(wildcards):
@@ -151,11 +157,11 @@ def calibrated_job(wildcards):
 
 
 def calibrated_code(wildcards):
-    """The sources of a calibration, with the method's own backbone, and its loss or the channel."""
-    own = f"semcom.link.fading.{CONFIG.channel.model}"
+    """The sources of a calibration, with the method's own backbone, and its loss or link."""
+    own = link_modules(wildcards.method)
     if wildcards.stage == "pretrain":
-        own = f"semcom.losses.{jobs.pretrain_job(CONFIG, wildcards.method).loss}"
-    return sources("semcom.planning.calibration", backbone(wildcards), own)
+        own = [f"semcom.losses.{jobs.pretrain_job(CONFIG, wildcards.method).loss}"]
+    return sources("semcom.planning.calibration", backbone(wildcards), *own)
 
 
 def pretrained_encoders(wildcards):

@@ -38,7 +38,12 @@ rule pretraining_tables:
     """How each run of stage I ended, and what stage I would cost if the devices were apart."""
     input:
         steps=pretrain_files("steps.csv"),
-        code=sources("semcom.analysis.tables", "semcom.training.pretrain"),
+        code=sources(
+            "semcom.analysis.tables",
+            "semcom.link.pretraining_overhead",
+            *(name for method in CONFIG.pretrained_methods() for name in link_modules(method, "modulation")),
+            *(f"semcom.losses.{CONFIG.method(method).loss}" for method in CONFIG.pretrained_methods()),
+        ),
     output:
         summary=report(
             f"{TABLES}/pretraining.csv",
@@ -59,7 +64,10 @@ rule pretraining_tables:
         "../../envs/semcom.yaml"
     params:
         jobs={method: jobs.pretrain_job(CONFIG, method).model_dump() for method in CONFIG.pretrained_methods()},
-        channel=CONFIG.channel.model_dump(),
+        modulations={
+            method: CONFIG.channel_settings(method).model_dump()["modulation"]
+            for method in CONFIG.pretrained_methods()
+        },
         bits_per_value=CONFIG.ledger.bits_per_value,
     message:
         "Tables of stage I of {RESULTS}"

@@ -27,6 +27,7 @@ _CHANGED = (
     "augmentation",
     "pretrain",
     "finetune",
+    "channel",
     "decoder",
 )
 

@@ -6,7 +6,7 @@ table of docs/choices.md from them. Values live in the files alone. One file is 
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ from semcom.common.errors import InputError
 from semcom.common.settings import Settings, from_paper, ours, validated
 from semcom.config.sections import (
     AugmentationSettings,
+    BlockSettings,
     ChannelSettings,
     ComputeSettings,
     DataSettings,
@@ -37,6 +38,11 @@ DEFAULT = Path("config/config.yaml")  # runs where no file is given, and is what
 READER_OFFERS = ("FILES", "MODALITIES", "open_scenes")  # see semcom.data.source
 LOSS_OFFERS = ("Options", "terms", "views_exchanged")  # see semcom.losses
 BACKBONE_OFFERS = ("Options", "extractor", "FIRST_LAYER", "CLASSIFIER")  # see semcom.models.backbones
+LINK_OFFERS = {  # see the packages of these names in semcom.link
+    "modulation": ("Options", "SYMBOL_POWER", "channel_uses", "received_values", "modulate", "demodulate"),
+    "fading": ("Options", "coefficients"),
+    "equalizer": ("Options", "equalize"),
+}
 PROPOSED = "proposed"  # the method that the paper's claims are about
 BASELINE = "supervised"  # the method that they, and ratios in the tables, refer to
 
@@ -69,7 +75,6 @@ class Config(Settings):
         for key, package, name in [
             ("data.reader", "semcom.data.readers", self.data.reader),
             ("encoder.backbone", "semcom.models.backbones", self.encoder.backbone),
-            ("channel.model", "semcom.link.fading", self.channel.model),
             *((f"methods.{m}.loss", "semcom.losses", s.loss) for m, s in self.methods.items() if s.loss),
         ]:
             known = plugins.names(package)
@@ -91,15 +96,14 @@ class Config(Settings):
                 f"tables.trials: '{self.tables.trials}' compares settings on validation rooms, and "
                 "data.validation_fraction is 0; raise it, or set tables.trials to null"
             )
-        for modality in self.channel.snr_offset_db:
-            if modality not in self.modalities:
-                hint = plugins.did_you_mean(modality, self.modalities)
-                raise ValueError(f"channel.snr_offset_db: '{modality}' is not one of modalities{hint}")
+        for kind in LINK_OFFERS:
+            self._block("channel", self.channel, kind)
         for method in self.methods:
             self.loss_options(method)
             self.pretrain_settings(method)
             self.finetune_settings(method)
             self.decoder_settings(method)
+            self._check_channel(method)
             self._check_encoder(method)
             self._check_backbone(method)
             self._check_crop(method)
@@ -146,10 +150,13 @@ class Config(Settings):
             if modality not in self.modalities:
                 hint = plugins.did_you_mean(modality, self.modalities)
                 raise ValueError(f"{where}.weights: '{modality}' is not one of modalities{hint}")
-        if self.channel.convention != "literal" and encoder.features % 2:
+        modulation = self.channel_settings(method).modulation.name
+        group = getattr(plugins.load("semcom.link.modulation", modulation), "FEATURES_MULTIPLE_OF", 1)
+        if encoder.features % group:
             raise ValueError(
-                f"{where}.features: {encoder.features} is odd, but channel.convention {self.channel.convention} "
-                "packs two features into a channel use; take an even number"
+                f"{where}.features: {encoder.features} is no multiple of {group}, as {self._where(method, 'channel')}."
+                f"modulation '{modulation}' needs; take {encoder.features - encoder.features % group + group}, or "
+                "another modulation"
             )
 
     def _check_backbone(self, method: str) -> None:
@@ -171,6 +178,33 @@ class Config(Settings):
                 f"{self._where(method, 'augmentation')}.crop_size: {crop_size} is below the {least} pixels that backbone "
                 f"{encoder.backbone} needs; raise it, or take another {where}.backbone"
             )
+
+    def _check_channel(self, method: str) -> None:
+        where = self._where(method, "channel")
+        for modality in self.channel_settings(method).snr_offset_db:
+            if modality not in self.modalities:
+                hint = plugins.did_you_mean(modality, self.modalities)
+                raise ValueError(f"{where}.snr_offset_db: '{modality}' is not one of modalities{hint}")
+
+    def _block(self, where: str, channel: ChannelSettings, kind: str) -> BlockSettings:
+        """A block of a channel with its options as its file reads them.
+
+        Raises:
+            ValueError: there is no such block, or an option is not its own, missing or impossible.
+        """
+        block, package, key = getattr(channel, kind), f"semcom.link.{kind}", f"{where}.{kind}"
+        known = plugins.names(package)
+        if block.name not in known:
+            raise ValueError(f"{key}: no module '{block.name}' in {package}{plugins.did_you_mean(block.name, known)}")
+        options_type = plugins.load(package, block.name, LINK_OFFERS[kind]).Options
+        own = list(options_type.model_fields)
+        for option, value in block.options.items():
+            if option not in own:
+                owners = [f"{other} '{name}'" for other, name, options in _link_options() if option in options]
+                hint = f"; {owners[0]} has" if owners else plugins.did_you_mean(option, own) if own else "; it has none"
+                raise ValueError(f"{key}.{option}: '{block.name}' has no such option (value {value!r}){hint}")
+        options = validated(options_type, block.options, key)
+        return BlockSettings(name=block.name, **options.model_dump())
 
     def _check_crop(self, method: str) -> None:
         crop_size = self.augmentation_settings(method).crop_size
@@ -319,6 +353,11 @@ class Config(Settings):
         """`finetune:` with the method's overrides."""
         return self._overridden("finetune", method)
 
+    def channel_settings(self, method: str) -> ChannelSettings:
+        """`channel:` with the method's overrides, every option of its blocks checked."""
+        channel, where = self._overridden("channel", method), self._where(method, "channel")
+        return channel.model_copy(update={kind: self._block(where, channel, kind) for kind in LINK_OFFERS})
+
     def decoder_settings(self, method: str) -> DecoderSettings:
         """`decoder:` with the method's overrides."""
         return self._overridden("decoder", method)
@@ -329,14 +368,29 @@ class Config(Settings):
         return validated(type(settings), values, f"methods.{method}.{section}")
 
 
+def _link_options() -> Iterator[tuple[str, str, list[str]]]:
+    """The kind, name and options of every block that a link can be composed of."""
+    for kind in LINK_OFFERS:
+        for name in plugins.names(f"semcom.link.{kind}"):
+            yield kind, name, list(plugins.load(f"semcom.link.{kind}", name, ("Options",)).Options.model_fields)
+
+
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `changes`: a mapping in both is merged in turn, anything else is replaced."""
+    """`base` with `changes`: a mapping in both is merged in turn, anything else is replaced.
+
+    Another `name` is another thing with options of its own: of {name: rician, k_factor: 3.0} nothing stays in one that
+    is named otherwise.
+    """
     both = {
         key: merged(base[key], value)
         for key, value in changes.items()
-        if isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
+        if isinstance(value, Mapping) and isinstance(base.get(key), Mapping) and not _named_anew(base[key], value)
     }
     return {**base, **changes, **both}
+
+
+def _named_anew(base: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
+    return isinstance(changes.get("name"), str) and changes["name"] != base.get("name")
 
 
 def with_inherited(methods: Mapping[str, Any]) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def finetune_job(config: Config, method: str, snr_db: float, label_fraction: flo
         depth_encoding=augmentation.depth_encoding,
         views=augmentation.finetune,
         schedule=config.finetune_settings(method),
-        channel=config.channel,
+        channel=config.channel_settings(method),
         decoder=config.decoder_settings(method),
         bits_per_value=config.ledger.bits_per_value,
         compute=config.compute,

@@ -13,10 +13,11 @@ from typing import Any
 
 import yaml
 
+from semcom.common import plugins
 from semcom.common.files import write_text
 from semcom.common.settings import Settings
-from semcom.config.experiment import Config, load_config
-from semcom.config.sections import FinetuneSettings, MethodSettings, PretrainSettings
+from semcom.config.experiment import LINK_OFFERS, Config, load_config
+from semcom.config.sections import ChannelSettings, FinetuneSettings, MethodSettings, PretrainSettings
 
 CHOICES = Path("docs/choices.md")
 
@@ -48,13 +49,22 @@ def choices(config: Config) -> dict[str, tuple[str, str]]:
             for step in key.split("."):
                 value = None if value is None else value[step]  # a section may be null
             add(key, value, field)
+    for kind in LINK_OFFERS:
+        block = getattr(config.channel, kind)
+        options_type = plugins.load(f"semcom.link.{kind}", block.name).Options
+        for key, value in block.options.items():
+            add(f"channel.{kind}.{key}", value, options_type.model_fields[key])
     for method, settings in config.methods.items():
         options = config.loss_options(method)
         if options is not None:
             add(f"methods.{method}.projector", settings.projector, MethodSettings.model_fields["projector"])
             for key, field in type(options).model_fields.items():
                 add(f"methods.{method}.options.{key}", getattr(options, key), field)
-        for section, model in (("pretrain", PretrainSettings), ("finetune", FinetuneSettings)):
+        for section, model in (
+            ("pretrain", PretrainSettings),
+            ("finetune", FinetuneSettings),
+            ("channel", ChannelSettings),
+        ):
             for key, value in getattr(settings, section).items():
                 add(f"methods.{method}.{section}.{key}", value, model.model_fields[key])
     return found

@@ -2,7 +2,16 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from semcom.common.settings import Settings, from_paper, ours, silent
 
@@ -167,12 +176,50 @@ class DecoderSettings(Settings):
     dropout: float = silent("dropout before each layer of the MLP", ge=0, lt=1)
 
 
+class BlockSettings(BaseModel):
+    """A block of the link: its name, or {name: ..., option: value, ...} where its file has options."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name_alone(cls, given: Any) -> Any:
+        if not isinstance(given, str | dict | cls):
+            raise ValueError(f"value {given!r} is not possible; give a name, or {{name: ..., and its options}}")
+        return {"name": given} if isinstance(given, str) else given
+
+    @model_serializer
+    def _as_written(self) -> str | dict[str, Any]:
+        return {"name": self.name, **self.options} if self.options else self.name
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the configuration sets of the block's own `Options`."""
+        return dict(self.model_extra)
+
+
+LinkBlock = Annotated[
+    BlockSettings,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
+            ]
+        }
+    ),
+]
+
+
 class ChannelSettings(Settings):
-    model: str = from_paper("fading: the name of a module in src/semcom/link/fading", "Sec. IV-A: AWGN")
-    convention: Literal["literal", "packed", "peak"] = from_paper(
-        "what is sent per channel use, and which power the SNR refers to; see src/semcom/link/link.py", "eq. (2)"
+    modulation: LinkBlock = from_paper(
+        "what is sent per channel use, and which power the SNR refers to: a module in src/semcom/link/modulation, here "
+        "and below by name, or as {name: ..., option: value} where it has options",
+        "eq. (2)",
     )
-    equalizer: Literal["zero_forcing", "mmse"] = silent("use of the perfectly known h")
+    fading: LinkBlock = from_paper("h: a module in src/semcom/link/fading", "Sec. IV-A: AWGN")
+    equalizer: LinkBlock = silent("use of the perfectly known h: a module in src/semcom/link/equalizer")
     snr_offset_db: dict[str, float] = silent("per-device offset to the grid's SNR")
 
 
@@ -188,6 +235,7 @@ class MethodSettings(Settings):
     augmentation: dict[str, Any] = ours("keys of `augmentation:` that this method overrides", default={})
     pretrain: dict[str, Any] = ours("keys of `pretrain:` that this method overrides", default={})
     finetune: dict[str, Any] = ours("keys of `finetune:` that this method overrides", default={})
+    channel: dict[str, Any] = ours("keys of `channel:` that this method overrides", default={})
     decoder: dict[str, Any] = ours("keys of `decoder:` that this method overrides", default={})
 
 

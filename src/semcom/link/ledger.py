@@ -46,7 +46,7 @@ def exchange(scenes: int, features: int, channel_uses: int, bits_per_value: int)
     Args:
         scenes: B, scenes in the batch.
         features: K, real values per scene.
-        channel_uses: channel uses per scene, as the link's convention has it.
+        channel_uses: channel uses per scene, as the link's modulation has it.
         bits_per_value: bits of a digital link per real value.
     """
     uses, bits = scenes * channel_uses, scenes * features * bits_per_value

@@ -1,6 +1,5 @@
 """What stage I would cost over the air if the devices were apart."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 
@@ -8,12 +7,13 @@ import pandas as pd
 
 from semcom.common import plugins
 from semcom.config.jobs import PretrainJob
-from semcom.config.sections import ChannelSettings
+from semcom.config.sections import BlockSettings
+from semcom.link.blocks import block, channel_uses
 from semcom.link.ledger import exchange
 
 
 def pretraining_overhead(
-    jobs: Mapping[str, PretrainJob], steps: pd.DataFrame, channel: ChannelSettings, bits_per_value: int
+    jobs: Mapping[str, PretrainJob], steps: pd.DataFrame, modulations: Mapping[str, BlockSettings], bits_per_value: int
 ) -> pd.DataFrame:
     """Traffic of stage I, all devices together, if each modality's scenes stayed on their device.
 
@@ -23,20 +23,19 @@ def pretraining_overhead(
     Args:
         jobs: stage I of each method.
         steps: of `records.collect_steps`; tells how many steps each run took, and of how many scenes.
-        channel: whose convention counts the channel uses.
+        modulations: of each method's link; neither its fading nor its SNR changes a count.
 
     Returns:
         One row a method and seed: steps, and uplink and downlink channel uses and bits.
     """
-    link_type = plugins.load("semcom.link.fading", channel.model).Channel
-    link = link_type(math.inf, convention=channel.convention, equalizer=channel.equalizer)
     rows = []
     for (method, seed), run in steps.groupby(["method", "seed"], sort=False):
         job = jobs[method]
         loss = plugins.load("semcom.losses", job.loss)
         views = loss.views_exchanged(loss.Options(**job.options))
         features = job.projector[-1] if job.projector else job.encoder.features
-        traffic = exchange(int(run["scenes"].sum()), features, link.channel_uses(features), bits_per_value)
+        uses = channel_uses(block("modulation", modulations[method]), features)
+        traffic = exchange(int(run["scenes"].sum()), features, uses, bits_per_value)
         total = asdict(traffic * (views * len(job.modalities)))
         rows.append({"experiment": job.experiment, "method": method, "seed": seed, "steps": run["step"].max(), **total})
     return pd.DataFrame(rows)

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from semcom.common import plugins
 from semcom.config.jobs import FinetuneJob
 from semcom.data.scenes import Scenes
-from semcom.link.link import Link
+from semcom.link.blocks import channel_uses, received_values
+from semcom.link.link import make_link
 from semcom.models.decoder import make_decoder
 from semcom.models.encoders import make_encoders
 from semcom.rng import stream_seed
@@ -17,25 +17,31 @@ class System(nn.Module):
 
     def __init__(self, job: FinetuneJob, scenes: Scenes, seed: int):
         super().__init__()
-        channel = plugins.load("semcom.link.fading", job.channel.model).Channel
-        self.links: dict[str, Link] = {
-            m: channel(
-                job.snr_db + job.channel.snr_offset_db.get(m, 0.0),
-                convention=job.channel.convention,
-                equalizer=job.channel.equalizer,
-            )
-            for m in job.modalities
-        }
+        self.link = make_link(job.channel)  # the same for every device; each sees noise and fading of its own
+        self.snr_offset_db = {m: job.channel.snr_offset_db.get(m, 0.0) for m in job.modalities}
+        self.features = job.encoder.features
         self.encoders = make_encoders(job.encoder, {m: scenes.modalities[m].channels for m in job.modalities}, seed)
-        received = sum(link.received_values(job.encoder.features) for link in self.links.values())
+        received = len(job.modalities) * received_values(self.link.modulation, self.features)
         with torch.random.fork_rng():
             torch.manual_seed(stream_seed(seed, "initial weights", "decoder"))
             self.decoder = make_decoder(received, len(scenes.class_names), job.decoder.hidden, job.decoder.dropout)
 
-    def receive(self, z: dict[str, Tensor], generators: dict[str, torch.Generator]) -> Tensor:
-        """Eqs. (2) and (3): features over each device's link, concatenated, to (B, received values)."""
-        return torch.cat([link(z[m], generators[m]) for m, link in self.links.items()], dim=1)
+    @property
+    def channel_uses(self) -> int:
+        """Channel uses that a device's features of one scene take."""
+        return channel_uses(self.link.modulation, self.features)
 
-    def decide(self, z: dict[str, Tensor], generators: dict[str, torch.Generator]) -> Tensor:
-        """Eqs. (2) to (4): features over each device's link, concatenated, to (B, classes) logits."""
-        return self.decoder(self.receive(z, generators))
+    def receive(self, z: dict[str, Tensor], snr_db: float, generators: dict[str, torch.Generator]) -> Tensor:
+        """Eqs. (2) and (3): features over each device's link, concatenated, to (B, received values).
+
+        Args:
+            z: (B, K) features of each modality.
+            snr_db: nominal SNR of all devices, to which each one's offset is added.
+            generators: of each device's fading and noise.
+        """
+        received = [self.link(z[m], snr_db + offset, generators[m]) for m, offset in self.snr_offset_db.items()]
+        return torch.cat(received, dim=1)
+
+    def decide(self, z: dict[str, Tensor], snr_db: float, generators: dict[str, torch.Generator]) -> Tensor:
+        """Eqs. (2) to (4), as `receive`, to (B, classes) logits."""
+        return self.decoder(self.receive(z, snr_db, generators))

@@ -61,7 +61,7 @@ class Evaluation:
         for draw in range(self.job.schedule.channel_draws):
             address = [(m, (self.seed, "evaluate", self.split, m, draw)) for m in self.job.modalities]
             noise = {m: stream(*at, device=self.scenes.device) for m, at in address}
-            received.append(system.receive(z, noise))
+            received.append(system.receive(z, self.job.snr_db, noise))
         return self._score(system.decoder(torch.stack(received)))
 
     def _score(self, logits: Tensor) -> Score:

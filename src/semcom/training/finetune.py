@@ -107,7 +107,7 @@ def finetune(
         with torch.set_grad_enabled(not frozen):
             z = precision.encode(system.encoders, views, compute)
         noise = {m: stream(seed, "finetune", "channel", m, step, device=device) for m in job.modalities}
-        loss = cross_entropy(system.decide(z, noise), scenes.labels[batch])
+        loss = cross_entropy(system.decide(z, job.snr_db, noise), scenes.labels[batch])
         numbers, status = optimization.descend(optimizer, loss, {"system": system}, schedule)
         log.ledger.charge(round_costs(job, system, len(batch), uplink_alone=frozen))
         log.step(numbers["loss"], numbers["gradient_norm"], status)
@@ -128,7 +128,7 @@ def finetune(
 def round_costs(job: FinetuneJob, system: System, batch: int, *, uplink_alone: bool) -> dict[str, Traffic]:
     """What a round of `batch` scenes costs each device; with frozen encoders no gradient comes down."""
     k = job.encoder.features
-    both = {m: exchange(batch, k, link.channel_uses(k), job.bits_per_value) for m, link in system.links.items()}
+    both = {m: exchange(batch, k, system.channel_uses, job.bits_per_value) for m in job.modalities}
     return {m: cost.uplink() if uplink_alone else cost for m, cost in both.items()}
 
 

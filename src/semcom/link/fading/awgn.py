@@ -1,11 +1,24 @@
-"""Additive white Gaussian noise: h = 1."""
+"""No fading: h = 1. The noise of eq. (2) alone, additive, white and Gaussian.
 
-import torch
-from torch import Tensor
+Source: arXiv 2503.13940, Section IV-A.
+"""
 
-from semcom.link.link import Link
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from semcom.common.settings import Settings
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
 
 
-class Channel(Link):
-    def coefficients(self, scenes: int, generator: torch.Generator) -> Tensor:
-        return torch.ones(scenes, 1, dtype=torch.complex64, device=generator.device)
+class Options(Settings):
+    """Nothing to set."""
+
+
+def coefficients(scenes: int, generator: Generator, options: Options) -> Tensor:
+    """h = 1; draws nothing."""
+    import torch
+
+    return torch.ones(scenes, 1, dtype=torch.complex64, device=generator.device)
