@@ -45,3 +45,5 @@ def check_slurm_requests():
 onstart:
     if workflow.executor_plugin.name == "slurm":
         check_slurm_requests()
+    elif workflow.executor_plugin.name == "local":
+        check_gpus()
