@@ -26,8 +26,9 @@ SETTINGS = {
     "deterministic": False,
 }
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU that torch can use")
-# Takes a place on one of the GPUs named on the command line, says on which, and keeps it until it is killed or its input
-# ends.
+with_gpus = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="this machine has no two GPUs that torch can use")
+with_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU that torch can use")
+# Takes a place on one of the GPUs named on the command line, says on which, and keeps it until its input or it ends.
 HOLDER = """
 import os, sys
 from pathlib import Path
@@ -53,6 +54,28 @@ def no_allocation(monkeypatch):
 @without_gpu
 def test_auto_takes_the_cpu_where_there_is_no_gpu():
     assert choose(compute("auto")) == torch.device("cpu")
+
+
+@pytest.mark.gpu
+@with_gpu
+def test_auto_takes_a_gpu_where_there_is_one():
+    assert choose(compute("auto")).type == "cuda"
+
+
+@pytest.mark.gpu
+@with_gpus
+def test_two_jobs_on_auto_train_on_two_gpus():
+    script = "from test_devices import choose, compute; print(choose(compute('auto')), flush=True); input()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    path = os.pathsep.join(sys.path)
+    jobs = [
+        subprocess.Popen([sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": path}, **pipes)
+        for _ in range(2)
+    ]
+    found = {job.stdout.readline().strip() for job in jobs}
+    for job in jobs:
+        job.communicate("\n")
+    assert found == {"cuda:0", "cuda:1"}
 
 
 @without_gpu
@@ -143,7 +166,7 @@ def test_a_process_that_sees_fewer_gpus_claims_among_them(hold):
 
 
 def test_runs_that_share_gpus_fill_them_evenly(hold, tmp_path, monkeypatch):
-    """Four places on two GPUs: one run on each before a second on any, and a place that is free again is the next taken."""
+    """Four places on two GPUs: a run on each before a second on any; a place that is free again is taken next."""
     monkeypatch.setenv(RUNS_PER_GPU, "2")
     runs = []
     for _ in range(4):
@@ -271,8 +294,8 @@ def test_places_are_gpus_times_runs_on_each():
         ({"gpus": 1}, "runs_per_gpu: missing is not a whole number"),
         (
             {"gpus": 2, "runs_per_gpu": 5},
-            "runs_per_gpu: 5 makes 10 runs of 2 threads (compute.threads), more than the 16 cores that Snakemake may use; "
-            "set it to 4",
+            "runs_per_gpu: 5 makes 10 runs of 2 threads (compute.threads), more than the 16 cores that Snakemake may "
+            "use; set it to 4",
         ),
     ],
 )
