@@ -305,6 +305,11 @@ def test_a_number_that_makes_no_sense_is_said_with_file_key_and_remedy(numbers, 
     assert str(error.value).startswith(f"{FILE}: {said}") and "\n" not in str(error.value)
 
 
+def test_where_nothing_runs_no_cores_are_compared():
+    said = dict.fromkeys(ALIKE, {"gpus": 2, "runs_per_gpu": 5})
+    assert places(said, FILE, cores=None, threads=2).at_once == 10
+
+
 def test_training_rules_must_agree():
     said = dict.fromkeys(ALIKE, {"gpus": 2, "runs_per_gpu": 1}) | {"finetune": {"gpus": 1, "runs_per_gpu": 1}}
     with pytest.raises(InputError, match="gpus: 2 for pretrain, 1 for finetune, 2 for calibrate; give all training"):

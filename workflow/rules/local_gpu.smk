@@ -14,7 +14,7 @@ def places_on_gpus():
         return local_gpus.places(
             {rule: {name: value.raw for name, value in named.items()} for rule, named in asked.items()},
             profile_file(sys.argv[1:], os.environ.get("SNAKEMAKE_PROFILE")),
-            cores=workflow.cores,
+            cores=workflow.resource_settings.cores,  # None, for a report or a lint
             threads=CONFIG.compute.threads,
         )
     except InputError as error:

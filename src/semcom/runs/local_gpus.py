@@ -52,13 +52,15 @@ class Places:
             raise InputError(f"{self.profile}: gpus: {self.gpus} is more than torch can use here; set it to {seen}")
 
 
-def places(asked: Mapping[str, Mapping[str, object]], profile: str, *, cores: int, threads: int) -> Places | None:
+def places(
+    asked: Mapping[str, Mapping[str, object]], profile: str, *, cores: int | None, threads: int
+) -> Places | None:
     """What a profile asks for.
 
     Args:
         asked: rule to what the profile's `set-resources` says of it: `gpus` and `runs_per_gpu`, as they stand there.
         profile: its file, for messages.
-        cores: that Snakemake may use.
+        cores: that Snakemake may use; None where it runs nothing.
         threads: of a training run, `compute.threads`.
 
     Returns:
@@ -83,7 +85,7 @@ def places(asked: Mapping[str, Mapping[str, object]], profile: str, *, cores: in
             raise InputError(f"{profile}: {key}: {shown} is not a whole number of 1 or more; set it to {meaning}")
         numbers[key] = value
     found = Places(**numbers, profile=profile)
-    if found.runs_per_gpu > 1 and found.at_once * threads > cores:
+    if cores is not None and found.runs_per_gpu > 1 and found.at_once * threads > cores:
         fit = max(1, cores // (threads * found.gpus))
         raise InputError(
             f"{profile}: runs_per_gpu: {found.runs_per_gpu} makes {found.at_once} runs of {threads} threads "
