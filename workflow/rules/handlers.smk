@@ -42,6 +42,8 @@ def end():
 onstart:
     if workflow.executor_plugin.name == "slurm":
         check_slurm_requests()
+    elif workflow.executor_plugin.name == "local":
+        check_gpus()
     EARLIER_LOGS.update(stamps(log for job in workflow.dag.needrun_jobs() for log in job.log))
     if Quietness.ALL not in (workflow.output_settings.quiet or ()):
         tell_how_far_all_is()
