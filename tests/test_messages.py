@@ -109,7 +109,7 @@ def test_an_unknown_key(demo):
 
 
 def test_a_missing_file_of_the_users_own(demo):
-    change(demo, data={"reader": "nyud2", "files": {"labeled_mat": "nowhere.mat", "splits_mat": "nowhere_splits.mat"}})
+    change(demo, data={"files": {"labeled_mat": "nowhere.mat", "splits_mat": "nowhere_splits.mat"}})
     printed = failing_demo(demo)
     assert "error: data.files.labeled_mat: no file 'nowhere.mat'; correct the path" in printed and "Traceback" not in printed
 
@@ -163,7 +163,7 @@ def test_a_lock_that_a_killed_snakemake_has_left(demo):
 def test_a_spoiled_data_file(demo):
     (demo / "cut.mat").write_bytes(b"spoiled")
     (demo / "splits.mat").write_bytes(b"spoiled")
-    change(demo, data={"labeled_mat": "cut.mat", "splits_mat": "splits.mat"})
+    change(demo, data={"files": {"labeled_mat": "cut.mat", "splits_mat": "splits.mat"}})
     printed = failing_demo(demo)
     (told_line,) = told_failures(printed)
     assert told_line.startswith("failed: ingest: cut.mat: ") and "Traceback" not in printed
