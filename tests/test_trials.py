@@ -9,7 +9,7 @@ import yaml
 
 from conftest import ROOT
 from semcom.analysis.statistics import t_interval
-from semcom.analysis.trials import ablation_table, changes, family, trial_table
+from semcom.analysis.trials import ablation_table, changes, trial_table
 from semcom.common.errors import InputError
 from semcom.config.experiment import parse_config
 
@@ -39,7 +39,7 @@ def accuracies(config, score, split="validation"):
 
 
 def test_a_trial_is_named_by_what_it_changes_of_its_family(config):
-    assert family(config, "simclr-faster") == "simclr" and family(config, "supervised") == "supervised"
+    assert config.family("simclr-faster") == "simclr" and config.family("supervised") == "supervised"
     assert changes(config, "simclr", "simclr") == ""
     assert changes(config, "simclr-fast", "simclr") == "pretrain.learning_rate 0.5"
     assert (

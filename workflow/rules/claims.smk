@@ -12,7 +12,7 @@ if CONFIG.tables.trials and CONFIG.tables.trials_kind == "ablation":
             rounds=finetune_files("rounds.csv"),
             steps=pretrain_files("steps.csv"),
             round_steps=finetune_files("steps.csv"),
-            code=sources("semcom.analysis.trials", "semcom.figures.accuracy"),
+            code=sources("semcom.analysis.trials", "semcom.figures.ablation"),
         output:
             f"{TABLES}/{CONFIG.tables.trials}.csv",
             f"{FIGURES}/{CONFIG.tables.trials}.pdf",

@@ -24,6 +24,10 @@ try:
     FILE = given_file(workflow.overwrite_configfiles)
     CONFIG = load_config(FILE, settings=workflow.config_settings.config)
     CONFIG.check_files()
+    if CONFIG.given_texts() and workflow.is_main_process:
+        from semcom.figures.style import check_texts
+
+        check_texts(CONFIG.given_texts(), os.path.relpath(FILE))
     workflow.configfiles[:] = read_layers(FILE)  # which the report lists
     if CONFIG.weights() and workflow.is_main_process and find_spec("torch"):  # a job checks its own
         from semcom.models.weights import check_weights
@@ -52,6 +56,7 @@ LABEL_FRACTIONS = {
     "figure5": CONFIG.figures.figure5_label_fraction,
 }
 SHOWN = [name for name, fraction in LABEL_FRACTIONS.items() if fraction is not None]
+ACCURACY_BY = {name: CONFIG.accuracy_by(name) for name in CONFIG.figures.accuracy_by}
 DOWNLOADS = "results/downloads"
 READER = plugins.load("semcom.data.readers", CONFIG.data.reader)
 RENDERED = {"labeled_mat": f"{RESULTS}/data/rooms_labeled.mat", "splits_mat": f"{RESULTS}/data/rooms_splits.mat"}
@@ -64,11 +69,11 @@ wildcard_constraints:
     label_fraction=r"\d+(\.\d+)?",
 
 
-def finetune_files(name, label_fractions=None):
-    """A file of every run of stage II in the grid, or of those with the given label fractions."""
-    fractions = label_fractions or CONFIG.grid.label_fractions
-    chosen = [run for run in RUNS if run.stage is Stage.FINETUNE and run.label_fraction in fractions]
-    return [run.fill(f"{FINETUNE}/{name}") for run in chosen]
+def finetune_files(name, label_fractions=None, methods=None):
+    """A file of every run of stage II in the grid, or of those with the given label fractions or methods."""
+    fractions, methods = label_fractions or CONFIG.grid.label_fractions, methods or CONFIG.grid.methods
+    runs = [run for run in RUNS if run.stage is Stage.FINETUNE and run.method in methods]
+    return [run.fill(f"{FINETUNE}/{name}") for run in runs if run.label_fraction in fractions]
 
 
 def pretrain_files(name):
@@ -189,3 +194,14 @@ def figure_rounds(wildcards):
 def figure_label_fraction(wildcards):
     """The label fraction that an accuracy figure shows."""
     return LABEL_FRACTIONS[wildcards.figure]
+
+
+def accuracy_by_rounds(wildcards):
+    """The runs that a figure of `figures.accuracy_by` shows."""
+    return finetune_files("rounds.csv", methods=ACCURACY_BY[wildcards.figure].methods)
+
+
+def by_title(figure):
+    """What the report calls a figure of `figures.accuracy_by`, and its table."""
+    shown = ACCURACY_BY[figure]
+    return f"{figure}: accuracy at the end of training against {shown.label or shown.x}"

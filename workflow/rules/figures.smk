@@ -32,10 +32,47 @@ rule accuracy_figure:
     params:
         grid=CONFIG.grid.model_dump(),
         label_fraction=figure_label_fraction,
+        labels=CONFIG.labels(),
     message:
         "Draw {wildcards.figure}"
     script:
         "../scripts/accuracy_figure.py"
+
+
+if CONFIG.figures.accuracy_by:
+
+    rule accuracy_by:
+        """Accuracy at the end of training against an axis, and the numbers drawn: `figures.accuracy_by`."""
+        input:
+            rounds=accuracy_by_rounds,
+            code=sources("semcom.analysis.accuracy_by", "semcom.figures.accuracy_by"),
+        output:
+            f"{FIGURES}/{{figure}}.pdf",
+            report(
+                f"{FIGURES}/{{figure}}.svg",
+                caption="../report/accuracy_by.rst",
+                category="Figures",
+                labels=lookup(dpath="{figure}", within={name: {"item": by_title(name)} for name in ACCURACY_BY}),
+            ),
+            f"{FIGURES}/{{figure}}.png",
+            table=f"{TABLES}/{{figure}}.csv",
+        log:
+            f"{RESULTS}/logs/accuracy_by/{{figure}}.log",
+        wildcard_constraints:
+            figure="|".join(ACCURACY_BY),
+        localrule: True
+        conda:
+            "../../envs/semcom.yaml"
+        params:
+            shown=lambda wildcards: ACCURACY_BY[wildcards.figure].model_dump(),
+            grid=CONFIG.grid.model_dump(),
+            tables=CONFIG.tables.model_dump(),
+            split="validation" if CONFIG.data.withhold_test else "test",
+            labels=CONFIG.labels(),
+        message:
+            "Draw {wildcards.figure}"
+        script:
+            "../scripts/accuracy_by.py"
 
 
 rule pretraining_figure:
@@ -59,6 +96,7 @@ rule pretraining_figure:
         "../../envs/semcom.yaml"
     params:
         methods=CONFIG.grid.methods,
+        labels=CONFIG.labels(),
     message:
         "Draw pretraining"
     script:
@@ -86,6 +124,7 @@ rule gradient_figure:
         "../../envs/semcom.yaml"
     params:
         grid=CONFIG.grid.model_dump(),
+        labels=CONFIG.labels(),
     message:
         "Draw gradients"
     script:

@@ -19,9 +19,10 @@ if CLAIMED:
         "tables/claims": ("Tables", "The paper's claims", "claims"),
         "tables/claim_tests": ("Tables", "The tests of each claim", "claim_tests"),
     }
+TABLE_PAGES |= {f"tables/{name}": ("Tables", by_title(name), "accuracy_by") for name in ACCURACY_BY}
 ARTEFACTS = (
-    [f"{FIGURES}/{name}{suffix}" for name in [*SHOWN, "gradients", "contact_sheet"] for suffix in FORMATS]
-    + [f"{TABLES}/{name}.csv" for name in ("rounds", "summary", "rounds_to_target")]
+    [f"{FIGURES}/{name}{suffix}" for name in [*SHOWN, *ACCURACY_BY, "gradients", "contact_sheet"] for suffix in FORMATS]
+    + [f"{TABLES}/{name}.csv" for name in ("rounds", "summary", "rounds_to_target", *ACCURACY_BY)]
     + [f"{RESULTS}/config.yaml", f"{RESULTS}/data/class_counts.csv"]
 )
 if CONFIG.pretrained_methods():
@@ -77,6 +78,7 @@ for table, (category, title, caption) in TABLE_PAGES.items():
             "../../envs/semcom.yaml"
         params:
             title=title,
+            labels=CONFIG.labels(),
         message:
             "Write {output}"
         script:

@@ -17,4 +17,7 @@ with reported_to(snakemake.log[0]):
     round_steps = collect_round_steps(snakemake.input.round_steps, methods=methods)
     table = ablation_table(accuracy, steps, round_steps, config)
     write_csv(table, snakemake.output[0])
-    panels.save(ablation_figure(table), snakemake.output[1:])
+    panels.save(
+        ablation_figure(table, {m: entry.label for m, entry in config.methods.items() if entry.label}),
+        snakemake.output[1:],
+    )

@@ -16,6 +16,7 @@ with reported_to(snakemake.log[0]):
         snr_db=grid["snr_db"],
         label_fraction=snakemake.params.label_fraction,
         seeds=grid["seeds"],
+        labels=snakemake.params.labels,
         majority_accuracy=test_scenes.max() / test_scenes.sum(),
     )
     save(figure, snakemake.output)

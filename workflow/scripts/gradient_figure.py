@@ -8,4 +8,4 @@ from semcom.figures.training_curves import gradient_figure
 with reported_to(snakemake.log[0]):
     grid = snakemake.params.grid
     steps = collect_round_steps(snakemake.input.steps, methods=grid["methods"])
-    save(gradient_figure(steps, **grid), snakemake.output)
+    save(gradient_figure(steps, **grid, labels=snakemake.params.labels), snakemake.output)

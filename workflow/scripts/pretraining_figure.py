@@ -7,4 +7,5 @@ from semcom.figures.training_curves import pretraining_figure
 
 with reported_to(snakemake.log[0]):
     methods = snakemake.params.methods
-    save(pretraining_figure(collect_steps(snakemake.input.steps, methods=methods), methods=methods), snakemake.output)
+    steps = collect_steps(snakemake.input.steps, methods=methods)
+    save(pretraining_figure(steps, methods=methods, labels=snakemake.params.labels), snakemake.output)

@@ -19,10 +19,15 @@ tbody tr:hover { background: #f8fafc; }
 """
 
 with reported_to(snakemake.log[0]):
-    table = pd.read_csv(snakemake.input.table, dtype=str, keep_default_na=False)  # a number stays as it is written
+    table = pd.read_csv(snakemake.input.table, dtype=str, keep_default_na=False)  # a number keeps its digits
     # What says nothing here, such as the intervals of a single seed, would push the rest out of sight.
     table = table.loc[:, (table != "").any()].drop(columns="experiment", errors="ignore")
     table.columns = table.columns.str.replace("snr_db", "SNR (dB)").str.replace("_", " ")  # with spaces, headers wrap
+    # Methods are called as in the figures; a browser would show math as it is typed, so that a key says more.
+    called = {name: label for name, label in snakemake.params.labels.items() if "$" not in label}
+    for column in table.columns.intersection(["method", "line", "compared to"]):
+        table[column] = table[column].map(lambda name: called.get(name, name))
+    table = table.replace(r"^-(?=[\d.])", "\N{MINUS SIGN}", regex=True)
     title, caption = snakemake.params.title, Path(snakemake.input.caption).read_text()
     write_text(
         snakemake.output[0],

@@ -32,12 +32,6 @@ _CHANGED = (
 )
 
 
-def family(config: Config, method: str) -> str:
-    """The entry that a method goes back to by `like`; itself where it stands on its own."""
-    base = config.method(method).like
-    return family(config, base) if base else method
-
-
 def changes(config: Config, method: str, of: str) -> str:
     """What a trial changes of another's entry, e.g. "pretrain.learning_rate 0.3, projector [128]"."""
     ours, theirs = (config.method(name).model_dump(include=set(_CHANGED)) for name in (method, of))
@@ -72,7 +66,7 @@ def trial_table(accuracy: pd.DataFrame, steps: pd.DataFrame | None, config: Conf
     scores = _scores(accuracy)
     rows = []
     for method in config.grid.methods:
-        base = family(config, method)
+        base = config.family(method)
         row = {"family": base, "trial": method, "changes": changes(config, method, base)}
         rows.append(row | _scored(scores[method], config) | _stage_one(method, steps, config))
     table = pd.DataFrame(rows)

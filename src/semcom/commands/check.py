@@ -25,6 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = load_config(file)
         config.check_files()
+        if config.given_texts():
+            from semcom.figures.style import check_texts  # matplotlib, only where it has something to check
+
+            check_texts(config.given_texts(), str(file))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

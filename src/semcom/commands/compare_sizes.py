@@ -1,6 +1,6 @@
 """The same experiment at several sizes, side by side: does a difference between methods grow with the network?
 
-    python -m semcom.figures.sizes results/nyud2-32 results/nyud2-48 results/nyud2-small --output results/sizes
+    python -m semcom.commands.compare_sizes results/nyud2-32 results/nyud2-48 results/nyud2-small --output results/sizes
 
 Each folder is that of a finished experiment, smallest first; its `config.yaml` and `tables/summary.csv` are read. Writes
 `sizes.csv` and `sizes.pdf`, `.svg` and `.png`.
@@ -25,8 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where to write")
     options = parser.parse_args(arguments)
     try:
-        table = sizes_table([read_experiment(folder) for folder in options.folders])
-        figure = sizes_figure(table)
+        experiments = [read_experiment(folder) for folder in options.folders]
+        table = sizes_table(experiments)
+        figure = sizes_figure(
+            table, {name: label for config, _ in experiments for name, label in config.labels().items()}
+        )
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from semcom.analysis.accuracy_by import accuracy_by_table
 from semcom.analysis.records import collect_rounds, collect_steps, write_csv
 from semcom.analysis.tables import pretraining_summary, rounds_to_target, summary
 from semcom.common.errors import InputError
@@ -18,6 +19,7 @@ from semcom.config import jobs, paths
 from semcom.config.experiment import Config
 from semcom.config.stage import Stage
 from semcom.figures.accuracy import accuracy_figure
+from semcom.figures.accuracy_by import accuracy_by_figure
 from semcom.figures.panels import save
 from semcom.figures.training_curves import pretraining_figure
 from semcom.link.pretraining_overhead import pretraining_overhead
@@ -87,7 +89,7 @@ def _write_stage_one(config: Config, files: Sequence[Path], target: Path) -> Non
     modulations = {method: config.channel_settings(method).modulation for method in pretrain_jobs}
     overhead = pretraining_overhead(pretrain_jobs, steps, modulations, config.ledger.bits_per_value)
     write_csv(overhead, target / "tables/pretraining_overhead.csv")
-    figure = pretraining_figure(steps, methods=methods, seeds=config.grid.seeds)
+    figure = pretraining_figure(steps, methods=methods, seeds=config.grid.seeds, labels=config.labels())
     save(figure, [target / f"figures/pretraining{suffix}" for suffix in FORMATS])
 
 
@@ -115,6 +117,16 @@ def _write_stage_two(config: Config, files: Sequence[Path], results: Path, targe
             label_fraction=fraction,
             seeds=grid.seeds,
             split=split,
+            labels=config.labels(),
             majority_accuracy=None if test_scenes is None else test_scenes.max() / test_scenes.sum(),
         )
+        save(figure, [target / f"figures/{name}{suffix}" for suffix in FORMATS])
+    for name in config.figures.accuracy_by:
+        shown = config.accuracy_by(name)
+        if not (rounds["method"].isin(shown.methods) & (rounds["split"] == split)).any():
+            logger.info("%s: no run of it has finished, so it is not drawn yet", name)
+            continue
+        table = accuracy_by_table(rounds, shown, grid, config.tables, split=split)
+        write_csv(table, target / f"tables/{name}.csv")
+        figure = accuracy_by_figure(table, labels=config.labels(), axis_label=shown.label, scale=shown.scale)
         save(figure, [target / f"figures/{name}{suffix}" for suffix in FORMATS])

@@ -16,6 +16,7 @@ from pydantic import model_validator
 from semcom.common import plugins
 from semcom.common.errors import InputError
 from semcom.common.settings import Settings, from_paper, ours, validated
+from semcom.config import figure_axes
 from semcom.config.sections import (
     AugmentationSettings,
     BlockSettings,
@@ -45,6 +46,17 @@ LINK_OFFERS = {  # see the packages of these names in semcom.link
 }
 PROPOSED = "proposed"  # the method that the paper's claims are about
 BASELINE = "supervised"  # the method that they, and ratios in the tables, refer to
+NAMES = {
+    PROPOSED: "Proposed",
+    "simclr": "SimCLR",
+    "barlow_twins": "Barlow Twins",
+    BASELINE: "Supervised",
+}  # the paper's
+
+
+def default_label(method: str) -> str:
+    """What a method is called where the configuration gives it no label."""
+    return NAMES.get(method) or method.replace("_", " ")
 
 
 class Config(Settings):
@@ -85,12 +97,17 @@ class Config(Settings):
             if method not in self.methods:
                 hint = plugins.did_you_mean(method, list(self.methods))
                 raise ValueError(f"grid.methods: '{method}' has no entry under methods{hint}")
-        for key, fraction in self.figures.model_dump().items():
+        for number, fraction in ((4, self.figures.figure4_label_fraction), (5, self.figures.figure5_label_fraction)):
             if fraction is not None and fraction not in self.grid.label_fractions:
                 raise ValueError(
-                    f"figures.{key}: {fraction} is not one of grid.label_fractions {self.grid.label_fractions}; "
+                    f"figures.figure{number}_label_fraction: {fraction} is not one of grid.label_fractions {self.grid.label_fractions}; "
                     "add it there, or set the figure to null"
                 )
+        if self.tables.trials in self.figures.accuracy_by:
+            raise ValueError(
+                f"figures.accuracy_by.{self.tables.trials}: is the name of tables.trials, which makes files of that name; "
+                "take a new one"
+            )
         if self.tables.trials and not self.data.validation_fraction:
             raise ValueError(
                 f"tables.trials: '{self.tables.trials}' compares settings on validation rooms, and "
@@ -113,6 +130,9 @@ class Config(Settings):
             self._check_shared_features(method)
             for fraction in self.grid.label_fractions:
                 self._check_batches(method, fraction)
+        self._check_labels()
+        for name in self.figures.accuracy_by:
+            self.accuracy_by(name)
         return self
 
     def _check_reader(self) -> None:
@@ -261,6 +281,17 @@ class Config(Settings):
                 "sees (encoder.features, or the projector's last width); lower it"
             )
 
+    def _check_labels(self) -> None:
+        """A label names one method of the grid."""
+        owners: dict[str, str] = {}
+        for method in self.grid.methods:
+            other = owners.setdefault(self.label(method), method)
+            if other != method:
+                raise ValueError(
+                    f"methods.{method}.label: '{self.label(method)}' is also what '{other}' is called; name one of them "
+                    "otherwise"
+                )
+
     def _check_batches(self, method: str, label_fraction: float) -> None:
         """No batch may exceed the scenes it is drawn from, as far as the count is known before the data is."""
         total = {"nyud2": 795, "rooms": self.data.rooms.train_scenes if self.data.rooms else None}.get(self.data.reader)
@@ -323,6 +354,58 @@ class Config(Settings):
             return None
         options_type = plugins.load("semcom.losses", settings.loss, LOSS_OFFERS).Options
         return validated(options_type, settings.options, f"methods.{method}.options")
+
+    def family(self, method: str) -> str:
+        """The entry that a method goes back to by `like`; itself where it stands on its own."""
+        base = self.method(method).like
+        return self.family(base) if base else method
+
+    def label(self, method: str) -> str:
+        """What figures and the report call a method."""
+        return (self.methods[method].label if method in self.methods else None) or default_label(method)
+
+    def labels(self) -> dict[str, str]:
+        """`label` of every method of the grid, and of those that they are `like`."""
+        named: dict[str, str] = {}
+        for method in self.grid.methods:
+            step: str | None = method
+            while step:
+                named[step] = self.label(step)
+                step = self.methods[step].like
+        return named
+
+    def given_texts(self) -> dict[str, str]:
+        """Texts of the user's own that figures show, by their keys."""
+        texts = {f"methods.{m}.label": self.methods[m].label for m in self.grid.methods}
+        for name, figure in self.figures.accuracy_by.items():
+            where = f"figures.accuracy_by.{name}"
+            texts |= {f"{where}.label": figure.label} | {f"{where}.lines": line for line in figure.lines or {}}
+        return {key: text for key, text in texts.items() if text is not None}
+
+    def settings_of(self, method: str) -> dict[str, Any]:
+        """All that is in force for a method, by dotted key; what concerns stage I only where it has one."""
+        options = self.loss_options(method)
+        settings = {
+            section: getattr(self, f"{section}_settings")(method).model_dump()
+            for section in ("encoder", "augmentation", "pretrain", "finetune", "channel", "decoder")
+        }
+        if options is None:
+            settings["augmentation"].pop("pretrain")
+            del settings["pretrain"]
+        else:
+            entry = self.method(method)
+            settings |= {"loss": entry.loss, "options": options.model_dump(), "projector": entry.projector}
+        return dict(figure_axes.flattened(settings))
+
+    def accuracy_by(self, figure: str) -> figure_axes.AccuracyBy:
+        """What a figure of `figures.accuracy_by` shows."""
+        return figure_axes.accuracy_by(
+            figure,
+            self.figures.accuracy_by[figure],
+            self.grid,
+            {method: self.settings_of(method) for method in self.grid.methods},
+            {method: self.family(method) for method in self.grid.methods},
+        )
 
     def stage_one(self, method: str) -> str | None:
         """The method whose stage I a method's stage II starts from: mostly itself; None starts from random weights."""
@@ -396,8 +479,8 @@ def _named_anew(base: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
 def with_inherited(methods: Mapping[str, Any]) -> dict[str, Any]:
     """The entries of `methods:`, each with what it takes from the one that it is `like`.
 
-    An entry with a loss of its own does not take the other's options; one with a backbone of its own takes neither the
-    other's backbone options nor its weights.
+    The label stays the other's own. An entry with a loss of its own does not take the other's options; one with a
+    backbone of its own takes neither the other's backbone options nor its weights.
 
     Raises:
         ValueError: an entry is like one that does not exist, or like itself in the end.
@@ -416,6 +499,7 @@ def with_inherited(methods: Mapping[str, Any]) -> dict[str, Any]:
         inherited = complete(base, (*seen, base))
         if not isinstance(inherited, Mapping):
             return entry  # its own check says what is wrong with the other
+        inherited = {key: value for key, value in inherited.items() if key != "label"}  # that names the other alone
         if entry.get("loss", inherited.get("loss")) != inherited.get("loss"):
             inherited = {key: value for key, value in inherited.items() if key != "options"}
         theirs, own = inherited.get("encoder"), entry.get("encoder")

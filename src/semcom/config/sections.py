@@ -16,6 +16,7 @@ from pydantic import (
 from semcom.common.settings import Settings, from_paper, ours, silent
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+Label = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]+$", max_length=60)]  # a line of text in a figure
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Span = Annotated[list[float], Field(min_length=2, max_length=2)]
@@ -225,6 +226,9 @@ class ChannelSettings(Settings):
 
 class MethodSettings(Settings):
     like: str | None = ours("method whose entry this one starts from; here then stands only what differs", default=None)
+    label: Label | None = ours(
+        "name in figures and in the report's tables, $...$ as math; null: from the entry's key", default=None
+    )
     loss: str | None = ours("stage I loss: a module of src/semcom/losses; null trains from random weights")
     options: dict[str, Any] = ours("the loss's own settings, checked against its Options", default={})
     projector: list[Positive] = silent("widths of an MLP between z and the loss, thrown away after stage I", default=[])
@@ -271,9 +275,31 @@ class LedgerSettings(Settings):
     bits_per_value: int = silent("bits a digital link would spend on one real value", gt=0)
 
 
+class AccuracyBySettings(Settings):
+    x: str = ours("label_fraction, snr_db, or a setting in which methods differ, such as encoder.features")
+    methods: list[str] | None = ours(
+        "methods of the grid to show; null: all that have the setting", default=None, min_length=1
+    )
+    lines: dict[Label, Annotated[list[str], Field(min_length=1)]] | None = ours(
+        "methods that make a line, by its name; null: on a setting, those that are `like` one entry",
+        default=None,
+        min_length=1,
+    )
+    label: Label | None = ours("name of the axis, with its unit; null: its key", default=None)
+    scale: Literal["linear", "log"] = ours("of the axis", default="linear")
+
+
 class FigureSettings(Settings):
     figure4_label_fraction: Fraction | None = from_paper("labelled share in figure 4; null: no figure", "Fig. 4: all")
     figure5_label_fraction: Fraction | None = from_paper("labelled share in figure 5; null: no figure", "Fig. 5: half")
+    accuracy_by: dict[Name, AccuracyBySettings | None] = ours(
+        "figures/<name> and tables/<name>.csv of accuracy at the end of training; null: not that one", default={}
+    )
+
+    @field_validator("accuracy_by")
+    @classmethod
+    def _asked(cls, figures: dict[str, AccuracyBySettings | None]) -> dict[str, AccuracyBySettings | None]:
+        return {name: figure for name, figure in figures.items() if figure is not None}
 
 
 class ComputeSettings(Settings):

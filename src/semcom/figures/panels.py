@@ -3,8 +3,9 @@
 And `save`, which writes a figure's files.
 """
 
+import re
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +20,8 @@ from semcom.figures import style
 
 INTERVAL_SEEDS = 4  # with fewer, t-intervals say little (t = 12.7 for two), so the band shows the extremes instead
 MARKERS = 7  # a curve
+PLAIN_BANDS = 4  # in an axes; with more, each is fainter, or they would cover one another
+MINUS = "\N{MINUS SIGN}"  # wider than the hyphen that Python writes, as figures on axes have it
 
 
 def check_one_experiment(runs: pd.DataFrame) -> None:
@@ -31,6 +34,18 @@ def check_one_experiment(runs: pd.DataFrame) -> None:
 def labels(fraction: float) -> str:
     """A label fraction in a panel's title."""
     return {1.0: "Full labels", 0.5: "Half of the labels"}.get(fraction, f"{100 * fraction:g} % of the labels")
+
+
+def decibels(snr_db: float) -> str:
+    """An SNR with its unit, and a true minus sign."""
+    return f"{snr_db:g} dB".replace("-", MINUS)
+
+
+def cell_title(number: int, label_fraction: float | None, snr_db: float | None, *, of: int = 2) -> str:
+    """A panel's title with its letter, e.g. "(a) Full labels, SNR = 10 dB"; None leaves a part out, a lone panel the letter."""
+    parts = [labels(label_fraction)] if label_fraction is not None else []
+    parts += [f"SNR = {decibels(snr_db)}"] if snr_db is not None else []
+    return (f"({chr(97 + number)}) " if of > 1 else "") + ", ".join(parts)
 
 
 def in_a_row(count: int) -> tuple[Figure, list[Axes]]:
@@ -57,31 +72,48 @@ def by_seed(cell: pd.DataFrame, x: str, y: str, *, diverged: bool) -> pd.DataFra
 
 
 def band(groups: Iterable[pd.DataFrame], *, logarithmic: bool = False) -> tuple[Callable | None, str]:
-    """The band that suits the figure's smallest group of seeds, and its name in the legend.
+    """The band that suits the figure's smallest group of seeds, and a sentence on it; no band where there are no two.
 
     On a logarithmic axis that is always the range of the seeds: a t-interval would reach below 0.
     """
     counts = [curves.shape[1] for curves in groups]
     sizes = [count for count in counts if count > 1]
     if not sizes:
-        return None, "single seed"
+        return None, "Line: a single seed." if any(counts) else ""
     seeds = f"{min(sizes)} seeds" if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)} seeds"
     seeds += ", without a band where there is one" if 1 in counts else ""
     if min(sizes) >= INTERVAL_SEEDS and not logarithmic:
-        return lambda values: t_interval(values)[1:], f"mean and 95 % t-interval over {seeds}"
-    return lambda values: (values.min(axis=0), values.max(axis=0)), f"mean, minimum and maximum over {seeds}"
+        return lambda values: t_interval(values)[1:], f"Line and band: mean and 95 % t-interval over {seeds}."
+    return lambda values: (
+        values.min(axis=0),
+        values.max(axis=0),
+    ), f"Line and band: mean, minimum and maximum over {seeds}."
 
 
-def draw_mean(axes: Axes, curves: pd.DataFrame, look: style.MethodStyle, band: Callable | None, phase: float) -> None:
-    """Mean over the seeds and its band; `phase`, from 0 to 1, shifts the markers."""
+def bar_note(seeds: Iterable[int]) -> str:
+    """A sentence on points with bars, of which each is over so many seeds; no bar is spoken of where there is none."""
+    counts = sorted({int(count) for count in seeds if count})
+    if not counts:
+        return ""
+    if counts[-1] == 1:
+        return "Accuracy at the end of training, a single seed."
+    many = f"{counts[0]} seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    return f"Mean at the end of training and its 95 % t-interval over {many}{', no bar for one' * (counts[0] == 1)}."
+
+
+def draw_mean(
+    axes: Axes, curves: pd.DataFrame, look: style.MethodStyle, band: Callable | None, *, order: int = 0, of: int = 1
+) -> None:
+    """Mean over the seeds and its band, of line number `order` of so many in the axes."""
     x, values = curves.index.to_numpy(), curves.to_numpy().T  # (seeds, X)
     if band is not None and len(values) > 1:
-        axes.fill_between(x, *band(values), color=look.color, alpha=0.16, linewidth=0)
+        axes.fill_between(x, *band(values), color=look.color, alpha=0.16 * min(1, PLAIN_BANDS / of), linewidth=0)
     # Methods mark different rounds, or the markers of close curves would hide each other.
     spacing = max(1, len(x) // MARKERS)
     axes.plot(
         x, values.mean(axis=0), color=look.color, linestyle=look.linestyle, marker=look.marker,
-        markevery=(int(phase * spacing), spacing), markeredgecolor="white", markeredgewidth=0.4, zorder=3,
+        markersize=look.size, markevery=(int(order / of * spacing), spacing), markeredgecolor="white",
+        markeredgewidth=0.4, zorder=3,
     )  # fmt: skip
 
 
@@ -114,13 +146,21 @@ def diverged_note(counts: Sequence[tuple[int, int]]) -> str:
 
 
 def missing_runs(
-    cells: dict[tuple[str, str], pd.DataFrame], looks: dict[str, style.MethodStyle], seeds: Sequence[int]
+    cells: Mapping[tuple[str, Hashable], pd.DataFrame],
+    looks: Mapping[Hashable, style.MethodStyle],
+    seeds: Mapping[Hashable, Sequence[int]],
 ) -> list[str]:
-    """A sentence on the runs that are not there, if there are any; cells by (place, e.g. ", 10 dB", and method)."""
+    """A sentence on the runs that are not there, if there are any; cells by (place, e.g. ", 10 dB", and method).
+
+    Args:
+        seeds: that each method should have.
+    """
     notes, count = [], 0
     for place in dict.fromkeys(place for place, _ in cells):
         absent = {
-            method: sorted(set(seeds) - set(cell["seed"])) for (other, method), cell in cells.items() if other == place
+            method: sorted(set(seeds[method]) - set(cell["seed"]))
+            for (other, method), cell in cells.items()
+            if other == place
         }
         count += sum(map(len, absent.values()))
         if all(cells[place, method].empty for method in absent):
@@ -130,15 +170,16 @@ def missing_runs(
             which = f", seed{'s' * (len(without) > 1)} {' '.join(map(str, without))}"
             if without or cells[place, method].empty:
                 notes.append(f"{looks[method].label}{place}{'' if cells[place, method].empty else which}")
-    how_many = f" {count} of {len(cells) * len(seeds)} runs" if count else ""
+    expected = sum(len(seeds[method]) for _, method in cells)
+    how_many = f" {count} of {expected} runs" if count else ""
     return [f"Missing{how_many}: {'; '.join(notes)}."] if notes else []
 
 
 def legend_handle(look: style.MethodStyle, label: str) -> Line2D:
     """A method's entry in a legend."""
     return Line2D(
-        [], [], color=look.color, linestyle=look.linestyle, marker=look.marker, markeredgecolor="white",
-        markeredgewidth=0.4, label=label,
+        [], [], color=look.color, linestyle=look.linestyle, marker=look.marker, markersize=look.size,
+        markeredgecolor="white", markeredgewidth=0.4, label=label,
     )  # fmt: skip
 
 
@@ -156,7 +197,9 @@ def legend_above(figure: Figure, handles: list[Line2D]) -> None:
 def note_below(figure: Figure, *paragraphs: str) -> None:
     """Small text under the panels, for which the figure grows."""
     width = int(22 * figure.get_figwidth())  # characters an inch at this size
-    lines = [line for paragraph in paragraphs for line in textwrap.wrap(paragraph, width)]
+    # Neither math nor a number and its unit may be parted by a line's end; a zero byte stands for their spaces meanwhile.
+    kept = [re.sub(r"\$[^$]*\$|\d dB", lambda m: m[0].replace(" ", "\0"), text) for text in filter(None, paragraphs)]
+    lines = [line.replace("\0", " ") for text in kept for line in textwrap.wrap(text, width)]
     figure.supxlabel("\n".join(lines), fontsize=7.5, color="0.3", linespacing=1.2)
     figure.set_figheight(figure.get_figheight() + 0.13 * len(lines))
 

@@ -1,6 +1,6 @@
 """The same experiment at several sizes, side by side: one table and one figure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -39,14 +39,19 @@ def sizes_table(experiments: Sequence[tuple[Config, pd.DataFrame]]) -> pd.DataFr
     return pd.concat(tables, ignore_index=True)[columns]
 
 
-def sizes_figure(table: pd.DataFrame) -> Figure:
-    """Accuracy against size, a panel a label fraction and SNR that all experiments have; bars are 95 % intervals."""
+def sizes_figure(table: pd.DataFrame, labels: Mapping[str, str] | None = None) -> Figure:
+    """Accuracy against size, a panel a label fraction and SNR that all experiments have; bars are 95 % intervals.
+
+    Args:
+        table: of `sizes_table`.
+        labels: what methods are called, as in `style.method_styles`.
+    """
     experiments = list(dict.fromkeys(table["experiment"]))
     cells = table.groupby(["label_fraction", "snr_db"])["experiment"].nunique()
     shown = sorted(cells.index[cells == len(experiments)], key=lambda cell: (-cell[0], cell[1]))
     if not shown:
         raise InputError("the experiments have no label fraction and SNR in common; run one that they all have")
-    looks = style.method_styles(list(dict.fromkeys(table["method"])))
+    looks = style.method_styles(list(dict.fromkeys(table["method"])), labels)
     names = table.drop_duplicates("experiment").set_index("experiment")
     ticks = [
         f"{row.crop_size} px\nwidth {row.width}\n{row.pretrain_epochs} + {row.finetune_epochs}"
@@ -55,7 +60,7 @@ def sizes_figure(table: pd.DataFrame) -> Figure:
     with style.applied():
         figure, panel_axes = panels.in_a_row(len(shown))
         for number, (axes, (fraction, snr)) in enumerate(zip(panel_axes, shown, strict=True)):
-            axes.set_title(f"({chr(97 + number)}) {panels.labels(fraction)}, SNR = {snr:g} dB")
+            axes.set_title(panels.cell_title(number, fraction, snr))
             panel = table[(table["label_fraction"] == fraction) & (table["snr_db"] == snr)]
             for order, (method, look) in enumerate(looks.items()):
                 line = panel[panel["method"] == method].set_index("experiment").reindex(experiments)
@@ -68,12 +73,10 @@ def sizes_figure(table: pd.DataFrame) -> Figure:
             axes.set_xticks(range(len(experiments)), ticks)
         panel_axes[0].set_ylabel("Test accuracy (%)")
         panels.legend_above(figure, [panels.legend_handle(look, look.label) for look in looks.values()])
-        seeds = sorted(set(table["seeds"]))
-        counted = f"{seeds[0]} seeds" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
         panels.note_below(
             figure,
-            "Below: side of the image, width of the first layer, epochs of stages I + II.\n"
-            f"Mean at the end of training and its 95 % t-interval over {counted}.",
+            "Below: side of the image, width of the first layer, epochs of stages I + II.",
+            panels.bar_note(table["seeds"]),
         )
     return figure
 

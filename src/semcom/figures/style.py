@@ -4,10 +4,18 @@ Nothing here depends on the user's own matplotlib settings, and nothing touches 
 bytes wherever it is rebuilt.
 """
 
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import matplotlib.style
+from matplotlib import cbook
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.mathtext import MathTextParser
+
+from semcom.common.errors import InputError
+from semcom.config.experiment import default_label
 
 SINGLE_COLUMN = 3.5  # inches, IEEE Transactions
 DOUBLE_COLUMN = 7.16
@@ -56,30 +64,78 @@ class MethodStyle:
     label: str
     color: str
     linestyle: str | tuple
-    marker: str
+    marker: str | tuple
+
+    @property
+    def size(self) -> float:
+        """Of the marker, in points; thin ones are larger, so that all weigh about the same."""
+        return {"*": 7, "P": 5, "X": 5, "d": 5, "p": 5, (4, 1, 0): 6}.get(self.marker, RC["lines.markersize"])
 
 
-_KNOWN = {
-    "proposed": MethodStyle("Proposed", "#D55E00", "-", "o"),
-    "simclr": MethodStyle("SimCLR", "#0072B2", (0, (5, 1.5)), "s"),
-    "barlow_twins": MethodStyle("Barlow Twins", "#009E73", (0, (4, 1.2, 1, 1.2)), "^"),
-    "supervised": MethodStyle("Supervised", "#333333", (0, (1.2, 1.2)), "D"),
+_PAPER = {
+    "proposed": ("#D55E00", "-", "o"),
+    "simclr": ("#0072B2", (0, (5, 1.5)), "s"),
+    "barlow_twins": ("#009E73", (0, (4, 1.2, 1, 1.2)), "^"),
+    "supervised": ("#333333", (0, (1.2, 1.2)), "D"),
 }
-_SPARE = [
+_OTHERS = [  # beside the paper's four the first eight have markers of their own; a test measures how far apart all are
     ("#CC79A7", (0, (6, 1.2, 1, 1.2, 1, 1.2)), "v"),
     ("#E69F00", (0, (2.5, 1)), "P"),
     ("#56B4E9", (0, (8, 2)), "X"),
     ("#B8A800", (0, (1, 2)), "<"),
+    ("#543005", "-", ">"),
+    ("#332288", (0, (4, 1.2, 1, 1.2)), "p"),
+    ("#7B68EE", (0, (1.2, 1.2)), "*"),
+    ("#A0522D", (0, (8, 2)), "d"),
+    ("#888888", "-", "s"),
+    ("#762A83", (0, (2.5, 1)), "o"),
+    ("#B2182B", (0, (1, 2)), "^"),
+    ("#000000", (0, (5, 1.5)), (4, 1, 0)),
 ]
 
 
-def method_styles(methods: list[str]) -> dict[str, MethodStyle]:
-    """A style for each method; those of the paper keep theirs in whatever company, others take spare ones in turn."""
-    styles = {}
-    for method in methods:
-        spare = _SPARE[sum(name not in _KNOWN for name in styles) % len(_SPARE)]
-        styles[method] = _KNOWN.get(method) or MethodStyle(method.replace("_", " "), *spare)
-    return styles
+def method_styles(methods: Sequence[str], labels: Mapping[str, str] | None = None) -> dict[str, MethodStyle]:
+    """A style for each method; those of the paper keep theirs in whatever company, others take the rest in turn.
+
+    Args:
+        labels: what methods are called; those that it lacks go by `experiment.default_label`.
+    """
+    labels = labels or {}
+    others = [method for method in methods if method not in _PAPER]
+    looks = _PAPER | {method: _OTHERS[place % len(_OTHERS)] for place, method in enumerate(others)}
+    return {method: MethodStyle(labels.get(method) or default_label(method), *looks[method]) for method in methods}
+
+
+def check_texts(texts: Mapping[str, str], source: str) -> None:
+    """Refuse what a figure could not show, before anything runs.
+
+    Args:
+        texts: label by the key of the configuration, or the option, that gives it.
+        source: the file or command that gives them, for the message.
+
+    Raises:
+        InputError: math that matplotlib cannot read, or a character that the font lacks; names key and remedy.
+    """
+    with applied():
+        font = get_font(findfont(FontProperties()))
+        for key, text in texts.items():
+            plain, math = text, cbook.is_math_text(text)
+            if math:
+                try:
+                    MathTextParser("path").parse(text)
+                except ValueError as error:
+                    fault = str(error).strip().splitlines()[-1]
+                    raise InputError(
+                        f"{source}: {key}: '{text}' is not math that matplotlib can set ({fault}); correct what stands between the "
+                        "$ signs, or write \\$ for a dollar"
+                    ) from None
+                plain = "".join(re.split(r"(?<!\\)\$", text)[::2])
+            lacking = [character for character in plain if not font.get_char_index(ord(character))]
+            if lacking:
+                raise InputError(
+                    f"{source}: {key}: '{text}' has '{lacking[0]}' (U+{ord(lacking[0]):04X}), which the figures' font "
+                    f"{font.family_name} lacks; write it otherwise"
+                )
 
 
 def applied() -> AbstractContextManager:

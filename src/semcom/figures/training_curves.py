@@ -3,7 +3,7 @@
 In: `records.collect_steps`, `records.collect_round_steps`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +18,13 @@ COLUMNS = 4  # more are too narrow to read
 CURVE_POINTS = 300  # of thousands of steps: more than a column can show
 
 
-def pretraining_figure(steps: pd.DataFrame, *, methods: Sequence[str], seeds: Sequence[int] | None = None) -> Figure:
+def pretraining_figure(
+    steps: pd.DataFrame,
+    *,
+    methods: Sequence[str],
+    seeds: Sequence[int] | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> Figure:
     """Loss and gradient norm of stage I against its step, a column a method with its own loss axis, `COLUMNS` abreast.
 
     Losses of different methods are different quantities, so none shares an axis; gradient norms do. Where a run has
@@ -28,6 +34,7 @@ def pretraining_figure(steps: pd.DataFrame, *, methods: Sequence[str], seeds: Se
         steps: of `records.collect_steps`, in any order of rows.
         methods: to show, in the order of the columns; those of which there is no run are left out.
         seeds: that each of `methods` should have, those that lack one being named; None names nothing.
+        labels: what methods are called, as in `style.method_styles`.
 
     Raises:
         InputError: `steps` holds none of `methods`, or mixes several experiments.
@@ -37,15 +44,19 @@ def pretraining_figure(steps: pd.DataFrame, *, methods: Sequence[str], seeds: Se
     if not shown:
         raise InputError(f"no pre-training run of {', '.join(methods)}; run stage I of one of them first")
     # A panel has one method, so its colour is enough; dashes and markers would hide the course of thousands of steps.
-    looks = {m: replace(look, linestyle="-", marker="") for m, look in style.method_styles(list(methods)).items()}
+    looks = {m: replace(look, linestyle="-", marker="") for m, look in style.method_styles(methods, labels).items()}
     missing = (
-        panels.missing_runs({("", m): steps[steps["method"] == m] for m in methods}, looks, seeds) if seeds else []
+        panels.missing_runs(
+            {("", m): steps[steps["method"] == m] for m in methods}, looks, dict.fromkeys(methods, seeds)
+        )
+        if seeds
+        else []
     )
     steps = steps[steps["method"].isin(shown)]
     block = -(-int(steps["step"].max()) // CURVE_POINTS)
     blocks = {(m, y): _blocks(steps[steps["method"] == m], y, block) for m in shown for y in ("loss", "gradient_norm")}
     survivors = {key: panels.by_seed(cell, "step", key[1], diverged=False) for key, cell in blocks.items()}
-    band, band_label = panels.band(survivors.values(), logarithmic=True)
+    band, band_note = panels.band(survivors.values(), logarithmic=True)
     with style.applied():
         columns = min(len(shown), COLUMNS)
         tiers = -(-len(shown) // columns)  # each a row of losses over one of gradient norms
@@ -62,7 +73,7 @@ def pretraining_figure(steps: pd.DataFrame, *, methods: Sequence[str], seeds: Se
                 norm_axes.sharey(grid[1, 0])
             for axes, name in ((loss_axes, "loss"), (norm_axes, "gradient_norm")):
                 if not survivors[method, name].empty:
-                    panels.draw_mean(axes, survivors[method, name], looks[method], band, 0)
+                    panels.draw_mean(axes, survivors[method, name], looks[method], band)
                 diverged = panels.by_seed(blocks[method, name], "step", name, diverged=True)
                 panels.draw_diverged(axes, diverged, looks[method], level=0.03)
             _scale_loss(loss_axes, blocks[method, "loss"]["loss"])
@@ -79,7 +90,7 @@ def pretraining_figure(steps: pd.DataFrame, *, methods: Sequence[str], seeds: Se
                 norm_axes.tick_params(labelbottom=True)
                 norm_axes.set_xlim(left=0)
         blocked = [f"Each point: mean loss, and largest gradient norm, of {block} steps."] if block > 1 else []
-        panels.note_below(figure, " ".join([f"Line and band: {band_label}.", *blocked]), *missing)
+        panels.note_below(figure, " ".join(filter(None, [band_note, *blocked])), *missing)
     return figure
 
 
@@ -90,6 +101,7 @@ def gradient_figure(
     snr_db: Sequence[float],
     label_fractions: Sequence[float],
     seeds: Sequence[int] | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> Figure:
     """Gradient norm of stage II against communication round, before clipping: a column a label fraction, a row an SNR.
 
@@ -99,12 +111,13 @@ def gradient_figure(
         steps: of `records.collect_round_steps`, in any order of rows.
         methods: to show, in the order of the legend.
         seeds: that each cell should have, those that lack one being named; None names nothing.
+        labels: what methods are called, as in `style.method_styles`.
 
     Raises:
         InputError: `steps` mixes several experiments.
     """
     panels.check_one_experiment(steps)
-    looks = style.method_styles(list(methods))
+    looks = style.method_styles(methods, labels)
     block = max(1, -(-int(steps["round"].max()) // CURVE_POINTS))
     cells_shown = [(snr, fraction) for snr in snr_db for fraction in label_fractions]
     cells = {
@@ -118,19 +131,20 @@ def gradient_figure(
         key: _blocks(cell.rename(columns={"round": "step"}), "gradient_norm", block) for key, cell in cells.items()
     }
     survivors = {key: panels.by_seed(cell, "step", "gradient_norm", diverged=False) for key, cell in blocks.items()}
-    band, band_label = panels.band(survivors.values(), logarithmic=True)
+    band, band_note = panels.band(survivors.values(), logarithmic=True)
     with style.applied():
         width = style.DOUBLE_COLUMN if len(label_fractions) > 1 else style.SINGLE_COLUMN
         figure = Figure(figsize=(width, 2.15 * len(snr_db)), layout="constrained")
         grid = figure.subplots(len(snr_db), len(label_fractions), sharey=True, squeeze=False)
         for number, (axes, panel) in enumerate(zip(grid.ravel(), cells_shown, strict=True)):
             snr, fraction = panel
-            axes.set_title(f"({chr(97 + number)}) {panels.labels(fraction)}, SNR = {snr:g} dB")
+            axes.set_title(panels.cell_title(number, fraction, snr))
             for order, method in enumerate(methods):
                 diverged = panels.by_seed(blocks[panel, method], "step", "gradient_norm", diverged=True)
                 panels.draw_diverged(axes, diverged, looks[method], level=0.03 + 0.07 * order)
                 if not survivors[panel, method].empty:
-                    panels.draw_mean(axes, survivors[panel, method], looks[method], band, order / len(methods))
+                    mean = survivors[panel, method]
+                    panels.draw_mean(axes, mean, looks[method], band, order=order, of=len(methods))
             axes.set_yscale("log")
             axes.set_xlim(left=0)
             axes.xaxis.get_major_locator().set_params(integer=True)
@@ -144,11 +158,12 @@ def gradient_figure(
             handles.append(panels.legend_handle(looks[method], looks[method].label + panels.diverged_note(counts)))
         blocked = [f"Each point: largest norm of {block} rounds."] if block > 1 else []
         placed = {
-            (f", {snr:g} dB, {panels.labels(share).lower()}", m): cell for ((snr, share), m), cell in cells.items()
+            (f", {panels.decibels(snr)}, {panels.labels(share).lower()}", m): cell
+            for ((snr, share), m), cell in cells.items()
         }
-        missing = panels.missing_runs(placed, looks, seeds) if seeds else []
+        missing = panels.missing_runs(placed, looks, dict.fromkeys(methods, seeds)) if seeds else []
         panels.legend_above(figure, handles)
-        panels.note_below(figure, " ".join([f"Line and band: {band_label}.", *blocked]), *missing)
+        panels.note_below(figure, " ".join(filter(None, [band_note, *blocked])), *missing)
     return figure
 
 
