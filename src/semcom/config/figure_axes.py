@@ -52,8 +52,8 @@ def accuracy_by(
 ) -> AccuracyBy:
     """The points of a figure.
 
-    On an axis of the grid every method is a line. On a setting, methods of one family are a line, named by the family,
-    or as `lines` puts them together.
+    On an axis of the grid every method is a line. On a setting, methods of one family that differ in it are a line, named
+    by the family, or as `lines` puts them together.
 
     Args:
         settings: in force for each method of the grid, `flattened`.
@@ -86,7 +86,7 @@ def accuracy_by(
     values = list(dict.fromkeys(point.x for point in points))
     if len(values) < 2:
         raise ValueError(
-            f"{where}.x: {asked.x} has the single value {values[0]}; give more by {key}, or drop the figure"
+            f"{where}.x: {asked.x} has the single value {spelled(values[0])}; give more by {key}, or drop the figure"
         )
     if asked.scale == "log" and not all(isinstance(x, float) and x > 0 for x in values):
         raise ValueError(f"{where}.scale: {asked.x} is not above 0 throughout, as log needs; take linear")
@@ -119,10 +119,12 @@ def _points(
         lines = dict(asked.lines)
     else:
         lines = {}
-        for method in values:
-            lines.setdefault(families[method], []).append(method)
-        # A method alone goes by its own name.
-        lines = {line if len(members) > 1 else members[0]: members for line, members in lines.items()}
+        for family in dict.fromkeys(families[method] for method in values):
+            members = [method for method in values if families[method] == family]
+            if len({values[method] for method in members}) > 1:
+                lines[family] = members
+            else:  # the axis tells them not apart, so that each is a point by itself
+                lines |= {method: [method] for method in members}
     for line, members in lines.items():
         holders: dict[float | str, str] = {}
         for method in members:

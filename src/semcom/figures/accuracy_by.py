@@ -46,6 +46,7 @@ def accuracy_by_figure(
     if not numeric:
         table["_x"] = table["_x"].map({value: place for place, value in enumerate(values)})
     lines = list(dict.fromkeys(table["line"]))
+    apart = APART if table["accuracy_ci95_low"].notna().any() else 0
     looks = style.method_styles(lines, labels)
     fixed = [name for name in CELL if name != axis]
     cells = list(dict.fromkeys(table[fixed].itertuples(index=False, name=None)))
@@ -57,7 +58,7 @@ def accuracy_by_figure(
             axes.set_title(panels.cell_title(number, **cell, of=len(cells)))
             axes.set_xlabel(axis_label or AXES.get(axis, axis))
             for order, line in enumerate(lines):
-                _draw(axes, part[part["line"] == line], looks[line], order - (len(lines) - 1) / 2)
+                _draw(axes, part[part["line"] == line], looks[line], beside=apart * (order - (len(lines) - 1) / 2))
             if not numeric:
                 axes.set_xticks(range(len(values)), values)
                 axes.set_xlim(-0.5, len(values) - 0.5)
@@ -83,9 +84,9 @@ def accuracy_by_figure(
     return figure
 
 
-def _draw(axes: Axes, points: pd.DataFrame, look: style.MethodStyle, place: float) -> None:
-    """A line's points with their bars, `place` steps beside its values; nothing where no run is there."""
-    beside = ScaledTranslation(APART * place / 72, 0, axes.figure.dpi_scale_trans)
+def _draw(axes: Axes, points: pd.DataFrame, look: style.MethodStyle, *, beside: float) -> None:
+    """A line's points with their bars, some points of length beside its values; nothing where no run is there."""
+    shift = ScaledTranslation(beside / 72, 0, axes.figure.dpi_scale_trans)
     cross = {"color": look.color, "linestyle": "", "marker": "x", "markersize": 5.5, "markeredgewidth": 1.4}
     here = points[points["accuracy_mean"].notna()]
     lost = points[(points["seeds"] > 0) & points["accuracy_mean"].isna()]
@@ -102,7 +103,7 @@ def _draw(axes: Axes, points: pd.DataFrame, look: style.MethodStyle, place: floa
         bottom = axes.get_xaxis_transform()
         artists += axes.plot(lost["_x"], np.full(len(lost), 0.03), transform=bottom, clip_on=False, zorder=5, **cross)
     for artist in artists:  # after the axes have taken its numbers into their limits
-        artist.set_transform(artist.get_transform() + beside)
+        artist.set_transform(artist.get_transform() + shift)
 
 
 def _missing(where: Sequence[dict], parts: Sequence[pd.DataFrame], looks: Mapping[str, style.MethodStyle]) -> str:
