@@ -195,10 +195,7 @@ def hours(subject: MadeSubject, effort: Effort, folder: Path) -> Iterator[dict]:
     """What every run of the grid takes, from a short run of each stage and method."""
     config, where, paces = subject.config, subject.where(NAME), []
     for stage, method in sorted({(run.stage, run.method) for run in paths.runs(config)}):
-        if stage == "pretrain":
-            job = jobs.pretrain_job(config, method)
-        else:
-            job = jobs.finetune_job(config, method, config.grid.snr_db[0], max(config.grid.label_fractions))
+        job = stage.job(config, method, config.grid.snr_db[0], max(config.grid.label_fractions))
         pace = calibrate(
             job, subject.scenes, config.grid.seeds[0], began=time.monotonic() - _START_S, checkpoint=folder / "c.pt",
             seconds=effort.calibration_s,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from benchmarks.made import MadeSubject
 from benchmarks.steps import NEVER, WARM_UP, against_bare
 from semcom.common.errors import InputError
+from semcom.config.stage import Stage
 from semcom.planning.calibration import EnoughSteps
 from semcom.training.pretrain import pretrain
 from semcom.training.process import set_up
@@ -106,7 +107,7 @@ def scenes_per_second(subject: MadeSubject, seconds: float) -> float:
         if len(times) > WARM_UP and times[-1] - times[WARM_UP - 1] >= seconds:
             raise EnoughSteps
 
-    against_bare(subject, "pretrain", step_done, NEVER)
+    against_bare(subject, Stage.PRETRAIN, step_done, NEVER)
     steps = len(times) - WARM_UP
     return steps * subject.pretrain_job.schedule.batch_size / (times[-1] - times[WARM_UP - 1])
 
