@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import itertools
+import os
 import re
 import subprocess
 import sys
@@ -417,7 +418,9 @@ def test_figures_and_labels_of_one_s_own_train_nothing(finished_copy):
     assert "Simple &amp; contrastive" in (results / "figures/figure4.svg").read_text()
     page = (results / "tables/summary.html").read_text()
     assert "Simple &amp; contrastive" in page and "<td>proposed</td>" in page  # math stays the method's key
-    assert "my-labels: accuracy at the end of training against label_fraction" in (results / "report.html").read_text()
+    report = (results / "report.html").read_text()
+    assert "my-labels: accuracy at the end of training against label_fraction" in report
+    assert "proposed, Simple &amp;amp; contrastive, barlow twins" in report or "proposed, Simple &amp; con" in report
     table = pd.read_csv(results / "tables/my-labels.csv").set_index(["method", "x"])["accuracy_mean"]
     summary = pd.read_csv(results / "tables/summary.csv").query("split == 'test'")
     for row in summary.itertuples():
@@ -428,5 +431,12 @@ def test_figures_and_labels_of_one_s_own_train_nothing(finished_copy):
     assert done.returncode != 0 and "config/mine.yaml: methods.simclr.label" in done.stdout
 
 
-def test_the_shipped_configuration_shows_the_empty_key():
-    assert load_config(ROOT / "config/config.yaml").figures.accuracy_by == {}
+def test_the_example_of_the_page_is_one(tmp_path):
+    page = (ROOT / "docs/extending.md").read_text()
+    (example,) = (block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "accuracy_by" in block)
+    (tmp_path / "mine.yaml").write_text(f"extends: {os.path.relpath(ROOT / 'config/config.yaml', tmp_path)}\n{example}")
+    of = load_config(tmp_path / "mine.yaml")
+    style.check_texts(of.given_texts(), "mine.yaml")
+    shown = {name: of.accuracy_by(name) for name in of.figures.accuracy_by}
+    assert shown["by_snr"].methods == ["proposed", "supervised"] and shown["by_tau"].lines == ["simclr"]
+    assert [(p.line, p.x) for p in shown["by_k"].points][:2] == [("proposed", 64), ("proposed", of.encoder.features)]

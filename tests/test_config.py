@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from conftest import ROOT
-from semcom.analysis.trials import changes, family
+from semcom.analysis.trials import changes
 from semcom.common.errors import InputError
 from semcom.config.experiment import Config, given_file, load_config, merged, parse_config, read_layers
 from semcom.config.jobs import FinetuneJob, finetune_job, pretrain_job
@@ -126,10 +126,10 @@ def test_a_configuration_kept_with_its_results_runs_the_same_experiment(experime
 
 def test_every_method_is_tried_equally_often_and_no_trial_sees_a_test_scene():
     config = study("trials")
-    tried = Counter(family(config, method) for method in config.grid.methods)
+    tried = Counter(config.family(method) for method in config.grid.methods)
     assert set(tried) == {"proposed", "simclr", "barlow_twins", "supervised"} and len(set(tried.values())) == 1
     assert config.data.withhold_test and config.data.validation_fraction > 0
-    assert len({(family(config, m), changes(config, m, family(config, m))) for m in config.grid.methods}) == len(
+    assert len({(config.family(m), changes(config, m, config.family(m))) for m in config.grid.methods}) == len(
         config.grid.methods
     )
 
@@ -158,14 +158,14 @@ def test_more_choices_are_tried_equally_often_and_one_at_a_time_from_the_best_tr
     config, tried = study("choices"), study("trials")
     table = pd.read_csv(ROOT / "results/reference/trials/tables/choices.csv")
     assert set(table["trial"]) == set(config.grid.methods)
-    best = {family(config, method): method for method in config.grid.methods if method in tried.methods}
+    best = {config.family(method): method for method in config.grid.methods if method in tried.methods}
     for method in best.values():
         assert finetune_job(config, method, 10, 0.5) == finetune_job(tried, method, 10, 0.5)
     new = [method for method in config.grid.methods if method not in tried.methods]
-    assert len(set(Counter(family(config, method) for method in new).values())) == 1
+    assert len(set(Counter(config.family(method) for method in new).values())) == 1
     for method in new:
         base = config.method(method).like
-        assert changes(config, base, best[family(config, method)]) in ("", "pretrained_by None")
+        assert changes(config, base, best[config.family(method)]) in ("", "pretrained_by None")
         changed = changes(config, method, base).split(", pretrained_by")[0]  # stage I is then the best trial's own
         keys = {entry.split()[0] for entry in re.sub(r"\[[^]]*\]", "[]", changed).split(", ")}
         if method.endswith("-headed"):  # the loss sees K features then, not a projector's
@@ -464,11 +464,11 @@ def test_several_channels_are_methods_of_one_grid():
     config = shipped("config/studies/channels")
     jobs = {method: finetune_job(config, method, 10, 1.0) for method in config.grid.methods}
     for method, job in jobs.items():
-        base = jobs[family(config, method)]
+        base = jobs[config.family(method)]
         assert job.model_copy(update={"method": base.method, "channel": base.channel}) == base
         assert config.stage_one(method) == config.stage_one(base.method)
     for base in ("proposed", "supervised"):
-        channels = [str(job.channel) for method, job in jobs.items() if family(config, method) == base]
+        channels = [str(job.channel) for method, job in jobs.items() if config.family(method) == base]
         assert len(channels) == len(set(channels)) == 3
     assert {run.method for run in runs(config) if run.stage == "pretrain"} == {"proposed"}
 

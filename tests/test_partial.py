@@ -24,7 +24,7 @@ from test_tables import run as made_rounds
 
 TEST = ("--configfile", "tests/config.yaml")
 PARTIAL = Path("results/test/partial")
-WHOLE = load_config(ROOT / "config/config.yaml")
+WHOLE = load_config(ROOT / "config/config.yaml", {"figures": {"accuracy_by": {"by_labels": {"x": "label_fraction"}}}})
 
 
 def plant(run, root, config, status="ok"):
@@ -73,6 +73,9 @@ def test_any_part_of_the_grid_gives_tables_and_figures(tmp_path, seed, monkeypat
         assert pd.read_csv(target / "tables/summary.csv")["seeds"].sum() == len(second)
     assert ("figure4" in drawn) == any(run.label_fraction == 1 for run in second)
     assert ("figure5" in drawn) == any(run.label_fraction == 0.5 for run in second)
+    assert (target / "tables/by_labels.csv").is_file() == ("by_labels" in drawn) == bool(second)
+    if second:
+        assert pd.read_csv(target / "tables/by_labels.csv")["seeds"].sum() == len(second)
     for figure in drawn.values():
         figure.draw_without_rendering()
 
