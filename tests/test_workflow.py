@@ -197,7 +197,7 @@ def test_channels_compared_in_one_grid_run_apart_and_share_a_stage_one(finished_
     fading = finished_copy / "src/semcom/link/fading"
     (fading / "mine.py").write_text((fading / "rayleigh.py").read_text())
     assert dry_run(finished_copy, "all", *TEST) == {}
-    current = yaml.safe_load((finished_copy / "config/test.yaml").read_text())
+    current = yaml.safe_load((finished_copy / "tests/config.yaml").read_text())
     others = {"proposed-rician": {"name": "rician", "k_factor": 3.0}, "proposed-mine": "mine"}
     entry = {"like": "proposed", "pretrained_by": "proposed"}
     methods = current["methods"] | {name: entry | {"channel": {"fading": f}} for name, f in others.items()}
