@@ -55,13 +55,15 @@ def make_network(loss: ModuleType, job: PretrainJob, scenes: Scenes, seed: int) 
     for name in OFFERS:
         if not hasattr(network, name):
             raise InputError(f"{loss.__file__}: its network has no '{name}'; derive it from TwoViews, which has")
-    if list(network.encoders) != job.modalities:
+    parts = network.parts
+    if list(network.encoders) != job.modalities or any(parts.get(m) is not e for m, e in network.encoders.items()):
         raise InputError(
-            f"{loss.__file__}: its network's encoders are {list(network.encoders)}, not one each of {job.modalities}"
+            f"{loss.__file__}: its network has encoders {list(network.encoders)} and parts {list(parts)}; both need one "
+            f"encoder for each of {job.modalities}, in this order and under these names"
         )
-    told = {id(p) for part in network.parts.values() for p in part.parameters()}
+    told = {parameter for part in parts.values() for parameter in part.parameters()}
     for name, parameter in network.named_parameters():
-        if parameter.requires_grad and id(parameter) not in told:
+        if parameter.requires_grad and parameter not in told:
             raise InputError(
                 f"{loss.__file__}: its network trains '{name}', which is in none of its parts; add it there, or freeze "
                 "it by requires_grad_(False)"

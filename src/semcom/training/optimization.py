@@ -111,7 +111,7 @@ def check_gradients(loss: Tensor, networks: Mapping[str, nn.Module], where: str)
 
 def parameters_behind(value: Tensor) -> set[Tensor]:
     """The leaves of autograd's graph that a value depends on."""
-    found, seen, waiting = set(), set(), [value.grad_fn]
+    found, seen, waiting = set(), set(), [getattr(value, "grad_fn", None)]  # a sum of no terms is the number 0
     while waiting:
         node = waiting.pop()
         if node is None or node in seen:
