@@ -453,7 +453,9 @@ class Stopped(Exception):
 def test_a_buffer_of_a_loss_files_own_network_reaches_the_checkpoint(added, tmp_path: Path, monkeypatch):
     monkeypatch.setenv("SEMCOM_CHECKPOINT_SECONDS", "0")
     scenes, job = made_scenes(), added("queue", QUEUE)
-    whole = pretrain(job, scenes, 0)
+    kept = Kept()
+    whole = pretrain(job, scenes, 0, kept)
+    assert all((state["queue"][: n + 1] != 0).any(dim=1).all() for n, state in enumerate(kept.states))
     loss, original = plugins.load("semcom.losses", "queue"), plugins.load("semcom.losses", "queue").terms
     calls = []
 
