@@ -1,7 +1,7 @@
 """Accuracy at the end of training against an axis: the numbers of a figure of `figures.accuracy_by`, a row a point."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -57,6 +57,6 @@ def accuracy_by_table(
     return points[COLUMNS].reset_index(drop=True)
 
 
-def spelled_seeds(seeds: Sequence[int] | set[int]) -> str:
+def spelled_seeds(seeds: Iterable[int]) -> str:
     """Seeds in a field of a table."""
     return " ".join(map(str, sorted(seeds)))

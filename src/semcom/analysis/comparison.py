@@ -105,7 +105,7 @@ def final_table(experiments: Sequence[Experiment], methods: Sequence[str], x: st
         own = {method: _value(e, method, x) if x else e.label for method in table["method"].unique()}
         have = e.rounds[e.rounds["split"] == split].groupby(["method", *CELL])["seed"].agg(set)
         lacking = [
-            " ".join(map(str, sorted(set(e.config.grid.seeds) - have[row.method, row.label_fraction, row.snr_db])))
+            spelled_seeds(set(e.config.grid.seeds) - have[row.method, row.label_fraction, row.snr_db])
             for row in table.itertuples()
         ]
         tables.append(table.assign(line=table["method"], x=table["method"].map(own), missing_seeds=lacking))
