@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from semcom.analysis.accuracy_by import CELL, COLUMNS
+from semcom.analysis.accuracy_by import CELL, COLUMNS, spelled_seeds
 from semcom.analysis.records import collect_rounds
 from semcom.analysis.tables import summary
 from semcom.common.errors import InputError
