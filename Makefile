@@ -2,6 +2,7 @@
 # make test   the tests
 # make test-slurm   the pipeline on a real SLURM cluster of one node, which root brings up from Debian's packages
 # make bench   what a step, an evaluation, ingest, a job's start and the demo cost, against what they could
+# make gpu-check   on a machine with a GPU: whether and how fast everything runs on it, in under ten minutes
 # make reference   the demo, and a copy of what the README shows of it under results/reference/rooms
 # make keep EXPERIMENT=nyud2-small   such a copy of any finished experiment
 # All first make a virtual environment in .venv; CORES and PYTHON can be given, and BENCH, the configuration to measure.
@@ -13,7 +14,7 @@ READY := $(VENV)/ready
 # The environment's own `snakemake` and `python` come first.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo test test-slurm bench reference keep clean
+.PHONY: demo test test-slurm bench gpu-check reference keep clean
 
 demo: $(READY)
 	python -m semcom.commands.check config/demo.yaml
@@ -46,6 +47,9 @@ bench: $(READY)
 	python -m benchmarks steps parts evaluation views profile arithmetic threads allocator peer start ingest \
 		memory scale --configfile=$(BENCH)
 	python -m benchmarks demo accuracy --configfile=config/demo.yaml
+
+gpu-check: $(READY)
+	@python -m benchmarks.gpu_check
 
 $(READY): envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \

@@ -7,8 +7,6 @@
 #   snakemake -n                                              what would run, and why
 #
 # One configuration file is one experiment (config/README.md).
-
-
 include: "workflow/Snakefile"
 
 

@@ -11,6 +11,7 @@ from benchmarks.steps import STEPS, WARM_UP, against_bare
 from benchmarks.subject import Subject, bare_step, wait
 from benchmarks.timing import row
 from semcom.common import plugins
+from semcom.config.stage import Stage
 from semcom.data.scenes import Scenes
 from semcom.models import precision, two_views
 from semcom.training import finetune, optimization, pretrain
@@ -36,7 +37,7 @@ def parts(subject: Subject, name: str, steps: int = STEPS) -> list[dict]:
     }
     second = {"views": (finetune, "random_views"), "encoders, forward": (precision, "encode")}
     rows = []
-    for stage, label, views, own in (("pretrain", "stage I", 2, first), ("finetune", "stage II", 1, second)):
+    for stage, label, views, own in ((Stage.PRETRAIN, "stage I", 2, first), (Stage.FINETUNE, "stage II", 1, second)):
         functions = own | shared
         with contextlib.ExitStack() as stack:
             clocks = {

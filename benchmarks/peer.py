@@ -11,6 +11,7 @@ from benchmarks.steps import against_bare
 from benchmarks.subject import Subject, bare_encoders
 from benchmarks.timing import Target, row
 from semcom.common.errors import InputError
+from semcom.config.stage import Stage
 from semcom.models.precision import encode
 from semcom.models.torchvision_import import import_torchvision
 
@@ -25,7 +26,7 @@ def scenes_per_second(subject: Subject, name: str, steps: int = 30) -> list[dict
     rows = []
     for case, changes in (("torch's defaults", PLAIN), ("our arithmetic", {})):
         compute = subject.compute.model_copy(update=changes)
-        turns = against_bare(subject, "pretrain", peer_step(subject, compute), steps)
+        turns = against_bare(subject, Stage.PRETRAIN, peer_step(subject, compute), steps)
         ours, theirs = ([batch / seconds for seconds in side] for side in (turns.own, turns.other))
         rows.append(
             row(

@@ -7,6 +7,7 @@ import torch
 
 from benchmarks.subject import Subject, bare_step, wait
 from benchmarks.timing import Target, by_turns, row
+from semcom.config.stage import Stage
 from semcom.models.precision import encode, placed
 from semcom.models.system import System
 from semcom.planning.calibration import EnoughSteps
@@ -48,9 +49,9 @@ class TakingTurns:
         raise AssertionError("the stage ended before enough of its steps were timed")
 
 
-def against_bare(subject: Subject, stage: str, other: Callable[[], object], steps: int = STEPS) -> TakingTurns:
+def against_bare(subject: Subject, stage: Stage, other: Callable[[], object], steps: int = STEPS) -> TakingTurns:
     """Run a stage as it always runs, for so many steps, each followed by `other`."""
-    first = stage == "pretrain"
+    first = stage is Stage.PRETRAIN
     job = subject.pretrain_job if first else subject.finetune_job
     endless = {"epochs": NEVER} | ({} if first else {"evaluate_every_rounds": NEVER})
     job = job.model_copy(update={"schedule": job.schedule.model_copy(update=endless)})
@@ -68,7 +69,7 @@ def against_bare(subject: Subject, stage: str, other: Callable[[], object], step
 def stage_steps(subject: Subject, name: str, steps: int = STEPS) -> list[dict]:
     """A step of stage I, and of stage II, against forward and backward of the same encoders on ready-made tensors."""
     rows = []
-    for stage, views, target in (("pretrain", 2, 1.08), ("finetune", 1, 1.05)):
+    for stage, views, target in ((Stage.PRETRAIN, 2, 1.08), (Stage.FINETUNE, 1, 1.05)):
         batch = getattr(subject, f"{stage}_job").schedule.batch_size
         turns = against_bare(subject, stage, bare_step(subject, views * batch), steps)
         case = "stage I step, proposed" if views == 2 else "stage II step, channel and ledger included"
@@ -109,7 +110,7 @@ def evaluation(subject: Subject, name: str, repeats: int = 15) -> list[dict]:
 def profile(subject: Subject, name: str, steps: int = 10) -> list[dict]:
     """Where a step of stage I goes: operations by their own time on the CPU, each as a share of all."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
-        against_bare(subject, "pretrain", lambda: None, steps)
+        against_bare(subject, Stage.PRETRAIN, lambda: None, steps)
     events = sorted(profiler.key_averages(), key=lambda event: -event.self_cpu_time_total)
     total = sum(event.self_cpu_time_total for event in events)
     return [

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from semcom.config.stage import Stage
 from semcom.runs.attempt import Attempt
 from semcom.runs.signals import ASKED_TO_STOP
 
@@ -18,8 +19,8 @@ def own_signals():
         signal.signal(number, handler)
 
 
-def attempt_in(folder: Path, stage: str = "pretrain", job: dict | None = None, seed: int = 0) -> Attempt:
+def attempt_in(folder: Path, stage: str = Stage.PRETRAIN, job: dict | None = None, seed: int = 0) -> Attempt:
     """An attempt whose checkpoint is `run.pt` in the folder, and whose only output is `results/provenance.json`."""
     return Attempt(
-        stage, job or {}, seed, checkpoint=folder / "run.pt", inputs=[], outputs=[folder / "results/provenance.json"]
+        Stage(stage), job or {}, seed, checkpoint=folder / "run.pt", inputs=[], outputs=[folder / "results/provenance.json"]
     )

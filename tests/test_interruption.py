@@ -145,7 +145,7 @@ def test_an_interrupted_job_ends_with_one_line_and_asks_for_another_try(signal_i
         with attempt_in(tmp_path, "finetune") as attempt:
             run_of("finetune")(attempt)
     assert ended.value.code == os.EX_TEMPFAIL
-    (line,) = (tmp_path / "job.log").read_text().splitlines()
+    _, line = (tmp_path / "job.log").read_text().splitlines()  # the first says the arithmetic
     assert re.fullmatch(r"\d\d:\d\d:\d\d interrupted: SIGINT at round 2 of 6: .*", line)
     assert line in capsys.readouterr().err
 

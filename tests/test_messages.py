@@ -22,6 +22,7 @@ from semcom.commands import check
 from semcom.common.reporting import duration
 from semcom.config.experiment import load_config
 from semcom.config.paths import Run, runs
+from semcom.config.stage import Stage
 from semcom.planning import overall
 from semcom.planning.overall import Overall, read_splits, run_size, told
 from semcom.runs.failures import LONGEST, NOTHING, failure, reason, stamps
@@ -31,7 +32,7 @@ from semcom.training.schedule import total_steps
 
 CONFIG = load_config(ROOT / "tests/config.yaml")
 PLACED = {"train": 90, "test": 48, "validation": 10}  # scenes
-STAGE_ONE, STAGE_TWO = Run("pretrain", "simclr", 0), Run("finetune", "simclr", 0, 10, 0.5)
+STAGE_ONE, STAGE_TWO = Run(Stage.PRETRAIN, "simclr", 0), Run(Stage.FINETUNE, "simclr", 0, 10, 0.5)
 
 
 def with_make(folder: Path) -> Path:
@@ -108,9 +109,9 @@ def test_an_unknown_key(demo):
 
 
 def test_a_missing_file_of_the_users_own(demo):
-    change(demo, data={"labeled_mat": "nowhere.mat", "splits_mat": "nowhere_splits.mat"})
+    change(demo, data={"files": {"labeled_mat": "nowhere.mat", "splits_mat": "nowhere_splits.mat"}})
     printed = failing_demo(demo)
-    assert "error: data.labeled_mat: no file 'nowhere.mat'; correct the path" in printed and "Traceback" not in printed
+    assert "error: data.files.labeled_mat: no file 'nowhere.mat'; correct the path" in printed and "Traceback" not in printed
 
 
 def test_broken_yaml(demo):
@@ -162,7 +163,7 @@ def test_a_lock_that_a_killed_snakemake_has_left(demo):
 def test_a_spoiled_data_file(demo):
     (demo / "cut.mat").write_bytes(b"spoiled")
     (demo / "splits.mat").write_bytes(b"spoiled")
-    change(demo, data={"labeled_mat": "cut.mat", "splits_mat": "splits.mat"})
+    change(demo, data={"files": {"labeled_mat": "cut.mat", "splits_mat": "splits.mat"}})
     printed = failing_demo(demo)
     (told_line,) = told_failures(printed)
     assert told_line.startswith("failed: ingest: cut.mat: ") and "Traceback" not in printed

@@ -16,6 +16,7 @@ from semcom.common.errors import InputError
 from semcom.config import paths
 from semcom.config.experiment import load_config
 from semcom.config.paths import Run
+from semcom.config.stage import Stage
 from semcom.figures import accuracy
 from semcom.runs.grid import DONE, FAILED, STATES, grid_state
 from test_state import CELL, FIRST, finish, folder, held, record, record_path
@@ -56,7 +57,9 @@ def test_any_part_of_the_grid_gives_tables_and_figures(tmp_path, seed, monkeypat
     )
     chosen = random.Random(seed)
     share = chosen.random()
-    there = [run for run in paths.runs(WHOLE) if chosen.random() < share] or [Run("finetune", "supervised", 0, 10, 1)]
+    there = [run for run in paths.runs(WHOLE) if chosen.random() < share] or [
+        Run(Stage.FINETUNE, "supervised", 0, 10, 1)
+    ]
     for run in there:
         plant(run, tmp_path, WHOLE, status=chosen.choice(["ok", "ok", "ok", "diverged"]))
     target = write_partial(WHOLE, tmp_path)
@@ -78,7 +81,7 @@ def test_what_is_missing_is_named_with_its_state(tmp_path, caplog):
     for run in paths.runs(WHOLE):
         if run.seed < 2 and (run.label_fraction in (None, 1)) and run.method != "simclr":
             plant(run, tmp_path, WHOLE, status="diverged" if run.method == "barlow_twins" else "ok")
-    failed = Run("finetune", "proposed", 3, 10, 1)
+    failed = Run(Stage.FINETUNE, "proposed", 3, 10, 1)
     record(failed, tmp_path, WHOLE, done=7, total=60, error="no luck")
     with caplog.at_level("INFO", "semcom"):
         target = write_partial(WHOLE, tmp_path)
@@ -109,7 +112,7 @@ def test_a_later_call_replaces_what_an_earlier_one_wrote(tmp_path):
         target / "figures/figure5.svg"
     )
     shutil.rmtree(folder(CELL, tmp_path, config))
-    plant(Run("finetune", "supervised", 0, 10, 1), tmp_path, config)
+    plant(Run(Stage.FINETUNE, "supervised", 0, 10, 1), tmp_path, config)
     write_partial(config, tmp_path)
     assert (target / "figures/figure4.svg").exists() and not (target / "figures/figure5.svg").exists()
 
@@ -159,7 +162,7 @@ def test_a_run_with_missing_cells_shows_what_it_has_and_trains_nothing(finished_
     # A changed source makes everything out of date, which must not start a run either.
     source = finished_copy / "src/semcom/link/link.py"
     source.write_text(source.read_text() + "\n# changed\n")
-    with held(Run("finetune", "simclr", 0, 10, 0.5), finished_copy):  # is done again at this moment
+    with held(Run(Stage.FINETUNE, "simclr", 0, 10, 0.5), finished_copy):  # is done again at this moment
         done = run_snakemake(finished_copy, "partial", *TEST, cores=1)
     assert done.returncode == 0, done.stdout
     assert "rule pretrain" not in done.stdout and not (folder(CELL, finished_copy) / "rounds.csv").exists()
@@ -185,7 +188,7 @@ def test_a_run_that_fails_for_good_stops_no_other_and_the_rest_is_shown(finished
     times = encoders.stat().st_atime_ns, encoders.stat().st_mtime_ns
     encoders.write_bytes(encoders.read_bytes()[:1000])
     os.utime(encoders, ns=times)
-    other = Run("finetune", "supervised", 0, 10, 0.5)
+    other = Run(Stage.FINETUNE, "supervised", 0, 10, 0.5)
     for run in (CELL, other):
         shutil.rmtree(folder(run, finished_copy))
     (finished_copy / "results/test/tables/rounds.csv").unlink()

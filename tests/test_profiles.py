@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from conftest import ROOT, run_snakemake
@@ -95,6 +96,79 @@ def test_a_machine_without_slurm_is_told_so_before_anything_runs(checkout, tmp_p
         "slurm-gpu/profile.yaml: executor: slurm, but there is no sinfo on the PATH; run this on a login" in done.stdout
     )
     assert not (checkout / "results").exists() or not list((checkout / "results").rglob("*.h5"))
+
+
+# A workstation's GPUs
+
+
+def profile_with(checkout: Path, key: str, value: object) -> None:
+    path = checkout / "workflow/profiles/local-gpu/profile.yaml"
+    text, changes = re.subn(rf"^(    {key}: )1\b", rf"\g<1>{value}", path.read_text(), flags=re.MULTILINE)
+    assert changes == 1  # each number stands in one place
+    path.write_text(text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("gpus", 0, "local-gpu/profile.yaml: gpus: 0 is not a whole number of 1 or more; set it to how many GPUs"),
+        ("gpus", "two", "local-gpu/profile.yaml: gpus: 'two' is not a whole number of 1 or more; set it to how many"),
+        ("runs_per_gpu", 0, "local-gpu/profile.yaml: runs_per_gpu: 0 is not a whole number of 1 or more; set it to"),
+        ("runs_per_gpu", "1.5", "local-gpu/profile.yaml: runs_per_gpu: '1.5' is not a whole number of 1 or more; set"),
+        (
+            "runs_per_gpu",
+            500,
+            "local-gpu/profile.yaml: runs_per_gpu: 500 makes 500 runs of 1 threads (compute.threads)",
+        ),
+        ("runs_per_gpu", -1, "Resource 'runs_per_gpu' was given value '-1', which is not a positive integer"),
+    ],
+)
+def test_a_number_of_gpus_or_runs_that_makes_no_sense_is_one_line(checkout, key, value, said):
+    profile_with(checkout, key, value)
+    done = run_snakemake(checkout, "--profile", "local-gpu", "-n", "all", "--configfile", "tests/config.yaml")
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    assert len([line for line in done.stdout.splitlines() if line.startswith(said)]) == 1, done.stdout
+
+
+@pytest.mark.slow
+def test_more_gpus_than_there_are_are_said_before_the_first_job(checkout):
+    seen = torch.accelerator.device_count() if torch.accelerator.is_available() else 0
+    profile_with(checkout, "gpus", seen + 1)
+    text = (checkout / "tests/config.yaml").read_text()
+    (checkout / "tests/config.yaml").write_text(text.replace("device: cpu", "device: auto"))
+    done = run_snakemake(checkout, "--profile", "local-gpu", "all", "--configfile", "tests/config.yaml")
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    assert f"local-gpu/profile.yaml: gpus: {seen + 1}" in done.stdout, done.stdout
+    assert not list((checkout / "results").rglob("*.h5"))
+
+
+@pytest.mark.slow
+def test_as_many_runs_are_at_once_as_there_are_places_on_gpus_and_jobs_learn_it(checkout):
+    """Snakemake's own scheduler, on stand-ins of the training rules that note how many of them run."""
+    profile_with(checkout, "runs_per_gpu", 2)
+    (checkout / "stand_in.smk").write_text(STAND_IN)
+    done = run_snakemake(checkout, "--profile", "local-gpu", "--snakefile", "stand_in.smk", "every", cores=6)
+    assert done.returncode == 0, done.stdout
+    assert {int((checkout / f"places{n}").read_text()) for n in range(6)} == {2}
+    spans = sorted(tuple(map(float, (checkout / f"run{n}").read_text().split())) for n in range(6))
+    most = max(sum(begin <= at < end for begin, end in spans) for at, _ in spans)
+    assert most == 2
+
+
+STAND_IN = """
+configfile: "tests/config.yaml"
+include: "workflow/rules/common.smk"
+include: "workflow/rules/local_gpu.smk"
+
+rule every:
+    default_target: True
+    input: expand("run{n}", n=range(6))
+
+rule pretrain:
+    output: "run{n}"
+    shell: "echo $SEMCOM_RUNS_PER_GPU > places{wildcards.n}; a=$(date +%s.%N); sleep 1; echo $a $(date +%s.%N) > {output}"
+"""
 
 
 # Sizes of nodes

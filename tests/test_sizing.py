@@ -14,6 +14,7 @@ from semcom.common.reporting import duration
 from semcom.config import paths
 from semcom.config.experiment import load_config
 from semcom.config.paths import Run
+from semcom.config.stage import Stage
 from semcom.planning import calibration, estimate
 from semcom.planning.calibration import EnoughSteps, Stopwatch, calibrate
 from semcom.planning.estimate_text import comparison_text, prediction_text
@@ -207,7 +208,7 @@ def test_measured_against_predicted(tmp_path):
 
 
 def test_a_resumed_run_counts_all_its_attempts(tmp_path):
-    run = Run("pretrain", "proposed", 0)
+    run = Run(Stage.PRETRAIN, "proposed", 0)
     plant(run, tmp_path, WHOLE)
     took(run, tmp_path, wall_time_s=5000, benchmark_s=100.0)  # the benchmark knows the last attempt alone
     assert estimate.measured(grid_state(WHOLE, tmp_path), WHOLE, tmp_path)["seconds"].tolist() == [5000]

@@ -21,12 +21,13 @@ from semcom.commands import status
 from semcom.config import jobs, paths
 from semcom.config.experiment import load_config
 from semcom.config.paths import Run
+from semcom.config.stage import Stage
 from semcom.runs.grid import DIVERGED, DONE, FAILED, INTERRUPTED, RUNNING, STATES, WAITING, grid_state
 from semcom.runs.record import RunRecord
 
 CONFIG = load_config(ROOT / "tests/config.yaml")
-FIRST = Run("pretrain", "proposed", 0)
-CELL = Run("finetune", "proposed", 0, 10, 0.5)
+FIRST = Run(Stage.PRETRAIN, "proposed", 0)
+CELL = Run(Stage.FINETUNE, "proposed", 0, 10, 0.5)
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
 
@@ -42,7 +43,7 @@ def finish(run, root, config=CONFIG, *, status="ok", accuracies=(0.1, 0.3, 0.625
     """The outputs of a run, as far as its state is told from them."""
     results = folder(run, root, config)
     results.mkdir(parents=True)
-    for name in paths.OUTPUTS[run.stage]:
+    for name in run.stage.outputs:
         (results / name).touch()
     if run.stage == "pretrain":
         job = jobs.pretrain_job(config, run.method)
@@ -96,7 +97,7 @@ def test_runs_are_those_of_the_grid():
     runs = paths.runs(config)
     assert len(set(runs)) == len(runs) == 15 + 80
     assert not any(run.method == "supervised" for run in runs if run.stage == "pretrain")
-    assert CELL.fill(paths.folder("e", "finetune")) == "results/e/finetune/proposed/snr10/labels0.5/seed0"
+    assert CELL.fill(paths.folder("e", Stage.FINETUNE)) == "results/e/finetune/proposed/snr10/labels0.5/seed0"
     assert str(CELL) == "finetune proposed 10 dB labels 0.5 seed 0" and str(FIRST) == "pretrain proposed seed 0"
 
 
@@ -107,7 +108,7 @@ def test_nothing_there_is_waiting(tmp_path):
 def test_finished_runs_show_the_accuracy_that_a_chooser_may_see(tmp_path):
     finish(FIRST, tmp_path)
     finish(CELL, tmp_path)
-    plain = Run("finetune", "simclr", 0, 10, 1)
+    plain = Run(Stage.FINETUNE, "simclr", 0, 10, 1)
     finish(plain, tmp_path, validation=(None, None, None))
     assert one(FIRST, tmp_path).state == DONE and one(FIRST, tmp_path).accuracy is None
     cell, without = one(CELL, tmp_path), one(plain, tmp_path)
@@ -134,7 +135,7 @@ def test_a_diverged_run_is_finished_with_its_last_accuracy(tmp_path, status):
     assert one(FIRST, tmp_path).state == DIVERGED
 
 
-@pytest.mark.parametrize("name", paths.OUTPUTS["finetune"])
+@pytest.mark.parametrize("name", Stage.FINETUNE.outputs)
 def test_a_run_that_lacks_an_output_is_not_done(tmp_path, name):
     finish(CELL, tmp_path)
     (folder(CELL, tmp_path) / name).unlink()
@@ -185,7 +186,7 @@ def test_a_dead_process_leaves_an_interrupted_run_and_an_error_a_failed_one(tmp_
 
 def test_a_run_that_is_redone_is_what_its_record_says(tmp_path):
     finish(CELL, tmp_path)
-    for name in paths.OUTPUTS["finetune"]:  # as Snakemake does when a job begins
+    for name in Stage.FINETUNE.outputs:  # as Snakemake does when a job begins
         (folder(CELL, tmp_path) / name).unlink()
     record(CELL, tmp_path)
     assert one(CELL, tmp_path).state == INTERRUPTED
@@ -201,7 +202,7 @@ def test_runs_behind_a_failed_stage_one_say_so(tmp_path):
     record(FIRST, tmp_path, error="no luck")
     found = one(CELL, tmp_path)
     assert found.state == WAITING and found.reason == "starts from a stage I that failed: pretrain proposed seed 0"
-    assert one(Run("finetune", "supervised", 0, 10, 1), tmp_path).reason is None
+    assert one(Run(Stage.FINETUNE, "supervised", 0, 10, 1), tmp_path).reason is None
     assert "Waiting\n  2 runs, e.g. finetune proposed 10 dB labels 1 seed 0: starts from a stage I" in text(tmp_path)
 
 

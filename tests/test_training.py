@@ -18,12 +18,11 @@ from semcom.training.optimization import (
     descend,
     gradient_norm,
     has_diverged,
-    learning_rate_factor,
     make_optimizer,
     set_learning_rates,
     weight_norm,
 )
-from semcom.training.schedule import steps_per_epoch
+from semcom.training.schedule import learning_rate_factor, steps_per_epoch
 
 torch.set_num_threads(1)
 CONFIG = load_config(ROOT / "tests/config.yaml")

@@ -119,16 +119,16 @@ def test_one_figure_needs_only_what_it_shows(checkout):
     ("changed", "runs", "rests"),
     [
         ("losses/simclr.py", {"pretrain": 1, "finetune": 2}, set()),
-        ("correlation.py", {"pretrain": 2, "finetune": 4}, set()),
+        ("losses/_correlation.py", {"pretrain": 2, "finetune": 4}, set()),
         ("link/link.py", {"finetune": 8}, {"pretrain"}),
         ("link/fading/awgn.py", {"finetune": 8}, {"pretrain", "pretraining_tables"}),
         ("link/modulation/literal.py", {"finetune": 8, "pretraining_tables": 1}, {"pretrain"}),
         ("link/fading/rician.py", {}, {"pretrain", "finetune", "ingest", "accuracy_figure"}),
-        ("tables.py", {"tables": 1}, {"pretrain", "finetune", "ingest"}),
-        ("figures.py", {"accuracy_figure": 2}, {"pretrain", "finetune", "ingest"}),
-        ("progress.py", {}, {"pretrain", "finetune", "ingest", "accuracy_figure"}),
-        ("config.py", {}, {"pretrain", "finetune", "ingest", "accuracy_figure"}),
-        ("data/rendering/raycast.py", {"render_rooms": 1}, set()),
+        ("analysis/tables.py", {"tables": 1}, {"pretrain", "finetune", "ingest"}),
+        ("figures/accuracy.py", {"accuracy_figure": 2}, {"pretrain", "finetune", "ingest"}),
+        ("common/reporting.py", {}, {"pretrain", "finetune", "ingest", "accuracy_figure"}),
+        ("config/experiment.py", {}, {"pretrain", "finetune", "ingest", "accuracy_figure"}),
+        ("rooms/raycast.py", {"render_rooms": 1}, set()),
     ],
 )
 def test_a_changed_source_runs_its_own_stage_again(finished_copy, changed, runs, rests):
@@ -197,7 +197,7 @@ def test_channels_compared_in_one_grid_run_apart_and_share_a_stage_one(finished_
     fading = finished_copy / "src/semcom/link/fading"
     (fading / "mine.py").write_text((fading / "rayleigh.py").read_text())
     assert dry_run(finished_copy, "all", *TEST) == {}
-    current = yaml.safe_load((finished_copy / "config/test.yaml").read_text())
+    current = yaml.safe_load((finished_copy / "tests/config.yaml").read_text())
     others = {"proposed-rician": {"name": "rician", "k_factor": 3.0}, "proposed-mine": "mine"}
     entry = {"like": "proposed", "pretrained_by": "proposed"}
     methods = current["methods"] | {name: entry | {"channel": {"fading": f}} for name, f in others.items()}

@@ -25,6 +25,7 @@ from semcom.config import jobs, paths
 from semcom.common import plugins
 from semcom.config.experiment import LINK_OFFERS, given_file, load_config, read_layers
 from semcom.common.errors import InputError
+from semcom.config.stage import Stage
 from semcom.common.sources import source_files
 
 # The file is read here, with those that it extends: Snakemake by itself reads the one that was given, or none.
@@ -50,8 +51,8 @@ def sources(*modules):
 
 RUNS = paths.runs(CONFIG)
 RESULTS = paths.results(CONFIG.experiment)
-PRETRAIN = paths.folder(CONFIG.experiment, "pretrain")
-FINETUNE = paths.folder(CONFIG.experiment, "finetune")
+PRETRAIN = paths.folder(CONFIG.experiment, Stage.PRETRAIN)
+FINETUNE = paths.folder(CONFIG.experiment, Stage.FINETUNE)
 TABLES = f"{RESULTS}/tables"
 FIGURES = f"{RESULTS}/figures"
 FORMATS = (".pdf", ".svg", ".png")
@@ -82,13 +83,13 @@ def report_source(name):
 def finetune_files(name, label_fractions=None):
     """A file of every run of stage II in the grid, or of those with the given label fractions."""
     fractions = label_fractions or CONFIG.grid.label_fractions
-    chosen = [run for run in RUNS if run.stage == "finetune" and run.label_fraction in fractions]
+    chosen = [run for run in RUNS if run.stage is Stage.FINETUNE and run.label_fraction in fractions]
     return [run.fill(f"{FINETUNE}/{name}") for run in chosen]
 
 
 def pretrain_files(name):
     """A file of every run of stage I in the grid."""
-    return [run.fill(f"{PRETRAIN}/{name}") for run in RUNS if run.stage == "pretrain"]
+    return [run.fill(f"{PRETRAIN}/{name}") for run in RUNS if run.stage is Stage.PRETRAIN]
 
 
 def raw_files():
@@ -166,16 +167,14 @@ def finetune_code(wildcards):
 
 def calibrated_job(wildcards):
     """The settings of a stage and method; SNR and label fraction do not change what a step takes."""
-    if wildcards.stage == "pretrain":
-        return pretrain_job(wildcards)
     cell = wildcards.method, CONFIG.grid.snr_db[0], max(CONFIG.grid.label_fractions)
-    return jobs.finetune_job(CONFIG, *cell).model_dump()
+    return Stage(wildcards.stage).job(CONFIG, *cell).model_dump()
 
 
 def calibrated_code(wildcards):
     """The sources of a calibration, with the method's own backbone, and its loss or link."""
     own = link_modules(wildcards.method)
-    if wildcards.stage == "pretrain":
+    if wildcards.stage == Stage.PRETRAIN:
         own = [f"semcom.losses.{jobs.pretrain_job(CONFIG, wildcards.method).loss}"]
     return sources("semcom.planning.calibration", backbone(wildcards), *own)
 

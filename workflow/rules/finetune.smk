@@ -15,15 +15,15 @@ rule finetune:
         steps=f"{FINETUNE}/steps.csv",
         provenance=f"{FINETUNE}/provenance.json",
     log:
-        paths.log(CONFIG.experiment, "finetune"),
+        paths.log(CONFIG.experiment, Stage.FINETUNE),
     benchmark:
-        paths.benchmark(CONFIG.experiment, "finetune")
+        paths.benchmark(CONFIG.experiment, Stage.FINETUNE)
     conda:
         "../../envs/semcom.yaml"
     threads: CONFIG.compute.threads
     params:
         job=finetune_job,
-        checkpoint=paths.checkpoint(CONFIG.experiment, "finetune"),
+        checkpoint=paths.checkpoint(CONFIG.experiment, Stage.FINETUNE),
     message:
         "Fine-tune {wildcards.method}, {wildcards.snr_db} dB, labels {wildcards.label_fraction}, seed {wildcards.seed}"
     script:

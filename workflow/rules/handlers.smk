@@ -13,10 +13,10 @@ EARLIER_LOGS = {}
 
 def training_run(job):
     """The run of the grid that a job is; None for a job that trains nothing."""
-    if job.rule.name not in paths.CELLS:
+    if job.rule.name not in list(Stage):
         return None
     cell = {name: float(job.wildcards[name]) for name in ("snr_db", "label_fraction") if name in job.wildcards.keys()}
-    return paths.Run(job.rule.name, job.wildcards.method, int(job.wildcards.seed), **cell)
+    return paths.Run(Stage(job.rule.name), job.wildcards.method, int(job.wildcards.seed), **cell)
 
 
 def tell_how_far_all_is():
@@ -42,6 +42,8 @@ def end():
 onstart:
     if workflow.executor_plugin.name == "slurm":
         check_slurm_requests()
+    elif workflow.executor_plugin.name == "local":
+        check_gpus()
     EARLIER_LOGS.update(stamps(log for job in workflow.dag.needrun_jobs() for log in job.log))
     if Quietness.ALL not in (workflow.output_settings.quiet or ()):
         tell_how_far_all_is()

@@ -13,16 +13,16 @@ rule pretrain:
         steps=f"{PRETRAIN}/steps.csv",
         provenance=f"{PRETRAIN}/provenance.json",
     log:
-        paths.log(CONFIG.experiment, "pretrain"),
+        paths.log(CONFIG.experiment, Stage.PRETRAIN),
     benchmark:
-        paths.benchmark(CONFIG.experiment, "pretrain")
+        paths.benchmark(CONFIG.experiment, Stage.PRETRAIN)
     priority: 1  # many runs of stage II wait for each of these
     conda:
         "../../envs/semcom.yaml"
     threads: CONFIG.compute.threads
     params:
         job=pretrain_job,
-        checkpoint=paths.checkpoint(CONFIG.experiment, "pretrain"),
+        checkpoint=paths.checkpoint(CONFIG.experiment, Stage.PRETRAIN),
     message:
         "Pre-train {wildcards.method}, seed {wildcards.seed}"
     script:

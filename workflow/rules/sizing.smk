@@ -16,7 +16,7 @@ rule calibrate:
     benchmark:
         f"{RESULTS}/benchmarks/calibrate/{{stage}}/{{method}}.tsv"
     wildcard_constraints:
-        stage="pretrain|finetune",
+        stage="|".join(Stage),
     conda:
         "../../envs/semcom.yaml"
     threads: CONFIG.compute.threads

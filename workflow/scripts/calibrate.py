@@ -11,7 +11,7 @@ import pandas as pd
 
 from semcom.analysis.records import write_csv
 from semcom.common.reporting import reported_to
-from semcom.config.jobs import FinetuneJob, PretrainJob
+from semcom.config.stage import Stage
 from semcom.data.scenes import load_scenes
 from semcom.planning.calibration import calibrate
 from semcom.runs.checkpoint import fingerprint
@@ -19,8 +19,7 @@ from semcom.runs.devices import choose
 from semcom.training.process import set_up
 
 with reported_to(snakemake.log[0]):
-    settings = {"pretrain": PretrainJob, "finetune": FinetuneJob}[snakemake.wildcards.stage]
-    job, seed = settings(**snakemake.params.job), snakemake.params.seed
+    job, seed = Stage(snakemake.wildcards.stage).job_type(**snakemake.params.job), snakemake.params.seed
     output = Path(snakemake.output[0])
     fingerprint(snakemake.params.job, seed, snakemake.input)  # as every attempt begins
     set_up(job.compute)

@@ -3,21 +3,21 @@
 from pathlib import Path
 
 from semcom.common.reporting import reported_to
+from semcom.config.stage import Stage
 from semcom.runs.attempt import Attempt
 
 job, seed = snakemake.params.job, int(snakemake.wildcards.seed)
 files = {"checkpoint": snakemake.params.checkpoint, "inputs": snakemake.input, "outputs": snakemake.output}
-with reported_to(snakemake.log[0]), Attempt("finetune", job, seed, **files) as attempt:
+with reported_to(snakemake.log[0]), Attempt(Stage.FINETUNE, job, seed, **files) as attempt:
     # Not at the top: these take seconds, and from here on a signal ends the run in good order.
     from semcom.analysis.records import write_csv
-    from semcom.config.jobs import FinetuneJob
     from semcom.data.scenes import load_scenes
     from semcom.runs.devices import choose
     from semcom.runs.provenance import Provenance
     from semcom.training.finetune import finetune
     from semcom.training.process import set_up
 
-    settings = FinetuneJob(**job)
+    settings = Stage.FINETUNE.job_type(**job)
     set_up(settings.compute)
     device = choose(settings.compute)
     provenance = Provenance(job, seed, device)
@@ -34,4 +34,4 @@ with reported_to(snakemake.log[0]), Attempt("finetune", job, seed, **files) as a
     write_csv(result.ledger, snakemake.output.ledger)
     write_csv(result.steps, snakemake.output.steps)
     told = {"status": result.status, "arithmetic": result.arithmetic, **attempt.account()}
-    provenance.write(Path(snakemake.output.provenance), stage="finetune", **told)
+    provenance.write(Path(snakemake.output.provenance), stage=Stage.FINETUNE, **told)

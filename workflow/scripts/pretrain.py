@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from semcom.common.reporting import reported_to
+from semcom.config.stage import Stage
 from semcom.runs.attempt import Attempt
 
 job, seed = snakemake.params.job, int(snakemake.wildcards.seed)
 files = {"checkpoint": snakemake.params.checkpoint, "inputs": snakemake.input, "outputs": snakemake.output}
-with reported_to(snakemake.log[0]), Attempt("pretrain", job, seed, **files) as attempt:
+with reported_to(snakemake.log[0]), Attempt(Stage.PRETRAIN, job, seed, **files) as attempt:
     # Not at the top: these take seconds, and from here on a signal ends the run in good order.
     from semcom.analysis.records import write_csv
-    from semcom.config.jobs import PretrainJob
     from semcom.data.scenes import load_scenes
     from semcom.models.encoders import save_encoders
     from semcom.runs.devices import choose
@@ -18,7 +18,7 @@ with reported_to(snakemake.log[0]), Attempt("pretrain", job, seed, **files) as a
     from semcom.training.pretrain import pretrain
     from semcom.training.process import set_up
 
-    settings = PretrainJob(**job)
+    settings = Stage.PRETRAIN.job_type(**job)
     set_up(settings.compute)
     device = choose(settings.compute)
     provenance = Provenance(job, seed, device)
@@ -33,4 +33,4 @@ with reported_to(snakemake.log[0]), Attempt("pretrain", job, seed, **files) as a
     write_csv(result.steps, snakemake.output.steps)
     save_encoders(result.encoders, Path(snakemake.output.encoders), result.status)
     told = {"status": result.status, "arithmetic": result.arithmetic, **attempt.account()}
-    provenance.write(Path(snakemake.output.provenance), stage="pretrain", **told)
+    provenance.write(Path(snakemake.output.provenance), stage=Stage.PRETRAIN, **told)

@@ -14,6 +14,7 @@ from pathlib import Path
 from semcom.common.errors import InputError
 from semcom.config import paths
 from semcom.config.experiment import load_config
+from semcom.config.stage import Stage
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     stages = [run.stage for run in paths.runs(config)]
-    count = f"{stages.count('pretrain')} runs of stage I, {stages.count('finetune')} of stage II"
+    count = f"{stages.count(Stage.PRETRAIN)} runs of stage I, {stages.count(Stage.FINETUNE)} of stage II"
     print(f"{file}: {paths.results(config.experiment)}, {count}")
     return 0
 

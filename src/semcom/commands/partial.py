@@ -16,11 +16,12 @@ from semcom.common.errors import InputError
 from semcom.common.reporting import logger
 from semcom.config import jobs, paths
 from semcom.config.experiment import Config
+from semcom.config.stage import Stage
 from semcom.figures.accuracy import accuracy_figure
 from semcom.figures.panels import save
 from semcom.figures.training_curves import pretraining_figure
 from semcom.link.pretraining_overhead import pretraining_overhead
-from semcom.runs.grid import FINISHED, UNITS, RunState, grid_state
+from semcom.runs.grid import FINISHED, RunState, grid_state
 
 FORMATS = (".pdf", ".svg", ".png")
 MISSING_COLUMNS = [
@@ -45,8 +46,8 @@ def write_partial(config: Config, folder: Path = Path()) -> Path:
     results = folder / paths.results(config.experiment)
     if not finished:
         raise InputError(f"{results}: none of {len(states)} runs has finished, so there is nothing to show yet")
-    steps = [_output(config, state, folder, "steps.csv") for state in finished if state.run.stage == "pretrain"]
-    rounds = [_output(config, state, folder, "rounds.csv") for state in finished if state.run.stage == "finetune"]
+    steps = [_output(config, state, folder, "steps.csv") for state in finished if state.run.stage is Stage.PRETRAIN]
+    rounds = [_output(config, state, folder, "rounds.csv") for state in finished if state.run.stage is Stage.FINETUNE]
     target = results / "partial"
     shutil.rmtree(target, ignore_errors=True)
     write_csv(missing_runs(config, states), target / "tables/missing.csv")
@@ -65,7 +66,7 @@ def write_partial(config: Config, folder: Path = Path()) -> Path:
 def missing_runs(config: Config, states: Sequence[RunState]) -> pd.DataFrame:
     """The runs that have not finished, and why: `MISSING_COLUMNS`, a row each."""
     rows = [
-        {"experiment": config.experiment, "unit": UNITS[state.run.stage]} | vars(state.run) | vars(state)
+        {"experiment": config.experiment, "unit": state.run.stage.unit} | vars(state.run) | vars(state)
         for state in states
         if state.state not in FINISHED
     ]
@@ -78,7 +79,7 @@ def _output(config: Config, state: RunState, folder: Path, name: str) -> Path:
 
 def _write_stage_one(config: Config, files: Sequence[Path], target: Path) -> None:
     pretrain_jobs = {
-        run.method: jobs.pretrain_job(config, run.method) for run in paths.runs(config) if run.stage == "pretrain"
+        run.method: jobs.pretrain_job(config, run.method) for run in paths.runs(config) if run.stage is Stage.PRETRAIN
     }
     methods = list(pretrain_jobs)
     steps = collect_steps(files, methods=methods)

@@ -22,14 +22,14 @@ import yaml
 from semcom.common.errors import InputError
 from semcom.common.reporting import duration
 from semcom.config.experiment import Config, given_file, load_config
-from semcom.runs.grid import DIVERGED, DONE, FAILED, INTERRUPTED, RUNNING, STATES, UNITS, WAITING, RunState, grid_state
+from semcom.config.stage import Stage
+from semcom.runs.grid import DIVERGED, DONE, FAILED, INTERRUPTED, RUNNING, STATES, WAITING, RunState, grid_state
 
 SHORT = {DONE: "done", RUNNING: "run", WAITING: "wait", INTERRUPTED: "cut", FAILED: "FAIL", DIVERGED: "div"}
 LEGEND = (
     "A cell: state, share of its epochs or rounds, last accuracy (%). "
     "run: running; wait: waiting;\ncut: interrupted, goes on from its checkpoint if it has one; FAIL: failed; div: diverged."
 )
-STAGES = {"Stage I": "pretrain", "Stage II": "finetune"}
 CSV_COLUMNS = (
     "experiment", "stage", "method", "snr_db", "label_fraction", "seed", "state", "done", "total", "unit", "accuracy",
     "split", "started_utc", "updated_utc", "host", "slurm_job", "attempt", "reason", "log",
@@ -39,10 +39,10 @@ CSV_COLUMNS = (
 def table(config: Config, states: Sequence[RunState], *, width: int, now: datetime) -> str:
     """The state of a grid as plain text: a cell a run, the runs that are under way or need a look, and totals."""
     parts = [f"results/{config.experiment}: {len(states)} runs", LEGEND]
-    for title, stage in STAGES.items():
+    for stage in Stage:
         chosen = [state for state in states if state.run.stage == stage]
         splits = sorted({state.split for state in chosen if state.split})
-        heading = f"{title}, accuracy on {' and '.join(splits)}" if splits else title
+        heading = f"{stage.title}, accuracy on {' and '.join(splits)}" if splits else stage.title
         parts += ["\n".join([heading, *_cells(chosen, width)])] if chosen else []
     parts += [_listed(RUNNING, states, lambda state: _progress(state) + _whereabouts(state, now))]
     parts += [_listed(INTERRUPTED, states, lambda state: _progress(state) + _whereabouts(state, now))]
@@ -54,7 +54,7 @@ def table(config: Config, states: Sequence[RunState], *, width: int, now: dateti
 
 def _cells(states: Sequence[RunState], width: int) -> list[str]:
     """A line a method, SNR and label fraction with a cell a seed; seeds that do not fit the width follow below."""
-    second = states[0].run.stage == "finetune"
+    second = states[0].run.stage is Stage.FINETUNE
     lines = {}
     for key, group in groupby(states, key=lambda state: (state.run.method, state.run.snr_db, state.run.label_fraction)):
         lines[key] = {state.run.seed: _cell(state) for state in group}
@@ -103,7 +103,7 @@ def _waiting(states: Sequence[RunState]) -> str:
 def _progress(state: RunState) -> str:
     parts = []
     if state.total:
-        parts.append(f"{UNITS[state.run.stage]} {state.done}/{state.total}")
+        parts.append(f"{state.run.stage.unit} {state.done}/{state.total}")
     if state.accuracy is not None:
         parts.append(f"{state.split} accuracy {100 * state.accuracy:.1f} %")
     return ", ".join(parts) or "just begun"
@@ -124,11 +124,11 @@ def _whereabouts(state: RunState, now: datetime) -> str:
 def _totals(states: Sequence[RunState]) -> str:
     columns = [*STATES, "all"]
     lines = ["Runs    " + "".join(f"  {name:>4}" for name in columns)]
-    for title, stage in STAGES.items():
+    for stage in Stage:
         found = [state.state for state in states if state.run.stage == stage]
         numbers = [*(found.count(name) for name in STATES), len(found)]
         cells = "".join(f"  {number:{max(4, len(name))}}" for name, number in zip(columns, numbers, strict=True))
-        lines.append(f"{title:8}{cells}")
+        lines.append(f"{stage.title:8}{cells}")
     return "\n".join(lines)
 
 
@@ -138,9 +138,7 @@ def write_csv(config: Config, states: Sequence[RunState], file) -> None:
     writer.writeheader()
     for state in states:
         record = vars(state.record) if state.record else {}
-        known = (
-            {"experiment": config.experiment, "unit": UNITS[state.run.stage]} | record | vars(state.run) | vars(state)
-        )
+        known = {"experiment": config.experiment, "unit": state.run.stage.unit} | record | vars(state.run) | vars(state)
         writer.writerow({name: known[name] for name in CSV_COLUMNS if known.get(name) is not None})
 
 

@@ -7,22 +7,14 @@ the folder that Snakemake runs in; `{method}`, `{seed}`, `{snr_db}` and `{label_
 from dataclasses import dataclass
 
 from semcom.config.experiment import Config
-
-CELLS = {
-    "pretrain": "pretrain/{method}/seed{seed}",
-    "finetune": "finetune/{method}/snr{snr_db}/labels{label_fraction}/seed{seed}",
-}
-OUTPUTS = {  # a run that has all of them is finished
-    "pretrain": ("encoders.pt", "steps.csv", "provenance.json"),
-    "finetune": ("rounds.csv", "ledger.csv", "steps.csv", "provenance.json"),
-}
+from semcom.config.stage import Stage
 
 
 @dataclass(frozen=True)
 class Run:
     """One run; SNR and label fraction are None in stage I."""
 
-    stage: str
+    stage: Stage
     method: str
     seed: int
     snr_db: float | None = None
@@ -43,8 +35,8 @@ class Run:
 def runs(config: Config) -> list[Run]:
     """All runs of the grid: each stage I that it needs, once, then stage II, in the grid's order."""
     grid = config.grid
-    return [Run("pretrain", method, seed) for method in config.pretrained_methods() for seed in grid.seeds] + [
-        Run("finetune", method, seed, snr_db, label_fraction)
+    return [Run(Stage.PRETRAIN, method, seed) for method in config.pretrained_methods() for seed in grid.seeds] + [
+        Run(Stage.FINETUNE, method, seed, snr_db, label_fraction)
         for method in grid.methods
         for snr_db in grid.snr_db
         for label_fraction in grid.label_fractions
@@ -57,21 +49,21 @@ def results(experiment: str) -> str:
     return f"results/{experiment}"
 
 
-def folder(experiment: str, stage: str) -> str:
+def folder(experiment: str, stage: Stage) -> str:
     """Where a run's results lie."""
-    return f"{results(experiment)}/{CELLS[stage]}"
+    return f"{results(experiment)}/{stage.cell}"
 
 
-def log(experiment: str, stage: str) -> str:
+def log(experiment: str, stage: Stage) -> str:
     """The log of a run."""
-    return f"{results(experiment)}/logs/{CELLS[stage]}.log"
+    return f"{results(experiment)}/logs/{stage.cell}.log"
 
 
-def benchmark(experiment: str, stage: str) -> str:
+def benchmark(experiment: str, stage: Stage) -> str:
     """Snakemake's own record of a run's time and memory."""
-    return f"{results(experiment)}/benchmarks/{CELLS[stage]}.tsv"
+    return f"{results(experiment)}/benchmarks/{stage.cell}.tsv"
 
 
-def checkpoint(experiment: str, stage: str) -> str:
+def checkpoint(experiment: str, stage: Stage) -> str:
     """Where an unfinished run stands; its record (.json) and lock (.lock) lie beside it."""
-    return f"{results(experiment)}/checkpoints/{CELLS[stage]}.pt"
+    return f"{results(experiment)}/checkpoints/{stage.cell}.pt"

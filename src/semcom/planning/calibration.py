@@ -14,6 +14,7 @@ import torch
 from semcom.common.errors import InputError
 from semcom.common.usage import peak_device_memory_mb, peak_memory_mb
 from semcom.config.jobs import FinetuneJob, PretrainJob
+from semcom.config.stage import Stage
 from semcom.data.scenes import Scenes
 from semcom.models.precision import decide, placed
 from semcom.models.system import System
@@ -132,7 +133,7 @@ def calibrate(
         watch = _timed(lambda watch: finetune(job, scenes, seed, None, watch), seconds)
     step_s, evaluation_s = watch.step_s(), 0.0 if first else _evaluation_s(job, scenes, seed, seconds)
     return Pace(
-        stage="pretrain" if first else "finetune",
+        stage=Stage.PRETRAIN if first else Stage.FINETUNE,
         method=job.method,
         device=device_name(scenes.device),
         threads=torch.get_num_threads(),

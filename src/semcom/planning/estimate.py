@@ -18,6 +18,7 @@ from semcom.common.errors import InputError
 from semcom.config import paths
 from semcom.config.experiment import Config
 from semcom.config.sections import FinetuneSettings, PretrainSettings
+from semcom.config.stage import Stage
 from semcom.data.splits import label_subset
 from semcom.runs.attempt import checkpoint_seconds
 from semcom.runs.grid import DONE, RunState
@@ -65,7 +66,7 @@ def predict(config: Config, paces: pd.DataFrame, splits: pd.DataFrame) -> pd.Dat
             raise InputError(
                 f"no calibration of {stage} {method}; make it again: snakemake --forcerun calibrate sizing"
             )
-        if stage == "pretrain":
+        if stage == Stage.PRETRAIN:
             steps, evaluations = stage_one_work(config.pretrain_settings(method), len(train))
         else:
             kept = len(label_subset(labels, fraction, 0))  # every seed keeps as many
@@ -100,7 +101,7 @@ def shortest_hours(config: Config, predicted: pd.DataFrame) -> float:
     """What the grid takes with any number of jobs at once: the longest stage II with the stage I that it starts from."""
     hours = predicted.set_index(["stage", "method"])["hours_per_job"].groupby(level=[0, 1]).max()
     return max(
-        hours["finetune", method] + (hours["pretrain", first] if (first := config.stage_one(method)) else 0)
+        hours[Stage.FINETUNE, method] + (hours[Stage.PRETRAIN, first] if (first := config.stage_one(method)) else 0)
         for method in config.grid.methods
     )
 

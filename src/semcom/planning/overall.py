@@ -24,6 +24,7 @@ from semcom.common.reporting import duration
 from semcom.config import paths
 from semcom.config.experiment import Config
 from semcom.config.paths import Run
+from semcom.config.stage import Stage
 from semcom.data.splits import label_subset
 from semcom.planning.estimate import stage_one_work, stage_two_work
 from semcom.runs.record import is_alive, read_record
@@ -117,7 +118,7 @@ def run_size(config: Config, run: Run, scenes: Mapping[str, Counter]) -> Size:
         InputError: its scenes do not fill a batch.
     """
     train = scenes["train"]
-    if run.stage == "pretrain":
+    if run.stage is Stage.PRETRAIN:
         schedule = config.pretrain_settings(run.method)
         steps, _ = stage_one_work(schedule, train.total())
         return Size(steps, 2 * steps * schedule.batch_size)

@@ -18,12 +18,12 @@ from typing import Self
 from semcom.common.errors import InputError, Interrupted
 from semcom.common.reporting import duration, in_one_line, logger
 from semcom.common.usage import Spent
+from semcom.config.stage import Stage
 from semcom.runs import signals
 from semcom.runs.checkpoint import Checkpoint, fingerprint
 from semcom.runs.lock import RunLock
 from semcom.runs.record import LAST_WRITTEN, RunRecord, now, read_record
 
-UNITS = {"pretrain": "epoch", "finetune": "round"}
 RECORD_SECONDS = 10
 _POLL_SECONDS = 0.5
 _GLANCE_SECONDS = 2  # who looks whether a run is alive holds its lock for a moment; nothing is said of that
@@ -49,14 +49,13 @@ class Attempt:
     another process has finished the same run meanwhile, entering ends this process with status 0.
 
     Args:
-        stage: "pretrain" or "finetune".
         job, seed, inputs: all that decides the run; inputs are files.
         checkpoint: where the run is kept. Its record (.json) and lock (.lock) lie beside it.
         outputs: the files that the run will write, `run_state.LAST_WRITTEN` among them and written last.
     """
 
     def __init__(
-        self, stage: str, job: dict, seed: int, *, checkpoint: Path, inputs: Iterable[Path], outputs: Iterable[Path]
+        self, stage: Stage, job: dict, seed: int, *, checkpoint: Path, inputs: Iterable[Path], outputs: Iterable[Path]
     ):
         self._run = job, seed, list(inputs)
         self._stage, self._outputs = stage, [Path(path) for path in outputs]
@@ -208,7 +207,7 @@ class Attempt:
             stage=self._stage,
             done=last.done if last else 0,
             total=last.total if last else 0,
-            unit=UNITS[self._stage],
+            unit=self._stage.unit,
             accuracy=last.accuracy if last else None,
             split=last.split if last else None,
             started_utc=now(),

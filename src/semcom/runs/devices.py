@@ -1,7 +1,8 @@
-"""The device that a job trains on; with several GPUs and no scheduler to hand them out, one that no other job has."""
+"""The device that a job trains on; with several GPUs and no scheduler to hand them out, one that has a place for it."""
 
 import fcntl
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ import torch
 from semcom.common.errors import InputError
 from semcom.common.reporting import logger
 from semcom.config.sections import ComputeSettings
+from semcom.runs.local_gpus import runs_per_gpu
 
 _ALLOCATION = ("CUDA_VISIBLE_DEVICES", "SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
 _NO_GPU = ("", "-1", "NoDevFiles")  # what CUDA_VISIBLE_DEVICES says where there is none
@@ -23,11 +25,12 @@ _claimed: list[IO] = []  # open until the process ends, which is when the kernel
 def choose(compute: ComputeSettings) -> torch.device:
     """The device that the configuration asks for; `auto` takes a GPU where there is one, else the CPU.
 
-    Where several GPUs can be seen, `auto` takes one that no other job of this user has taken, and keeps it until the
-    process ends.
+    Where several GPUs can be seen, `auto` takes a place on one of them, `local_gpus.runs_per_gpu` on each, and keeps it
+    until the process ends.
 
     Raises:
-        InputError: the device is not there; or `auto` finds no GPU where one was allocated, which would leave it idle.
+        InputError: the device is not there; `auto` finds no GPU where one was allocated, which would leave it idle; or
+            there is no safe folder to claim one in.
     """
     if compute.device != "auto":
         return _named(compute.device)
@@ -41,7 +44,8 @@ def choose(compute: ComputeSettings) -> torch.device:
         return torch.device("cpu")
     if found.type != "cuda" or torch.cuda.device_count() == 1:
         return found
-    device = torch.device("cuda", claim(visible_gpus(torch.cuda.device_count(), os.environ), claims_folder()))
+    names = visible_gpus(torch.cuda.device_count(), os.environ)
+    device = torch.device("cuda", claim(names, claims_folder(), runs_per_gpu(os.environ)))
     torch.cuda.set_device(device)
     return device
 
@@ -60,34 +64,82 @@ def visible_gpus(count: int, environment: Mapping[str, str]) -> list[str]:
 
 
 def claims_folder() -> Path:
-    """Where this user's jobs on this machine claim GPUs."""
-    return Path(tempfile.gettempdir()) / f"semcom-gpus-{os.getuid()}"
+    """Where this user's jobs on this machine claim GPUs: a folder of this user's own in the temporary one, made if needed.
+
+    Others may write into the temporary folder too. A link there, or a folder of theirs, would let them hold back these
+    jobs, or direct the lock files elsewhere.
+
+    Raises:
+        InputError: what lies there is no folder, not this user's, or open to others; or none can be made.
+    """
+    folder = Path(tempfile.gettempdir()) / f"semcom-gpus-{os.getuid()}"
+    elsewhere = "set TMPDIR to a folder of your own, the same for all jobs of this machine"
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made, to claim GPUs in ({error.strerror}); {elsewhere}") from None
+    found = folder.lstat()  # of a link itself, not of where it leads
+    if not stat.S_ISDIR(found.st_mode):
+        raise InputError(f"{folder}: is no folder, so no GPU can be claimed in it; remove it, or {elsewhere}")
+    if found.st_uid != os.getuid():
+        raise InputError(f"{folder}: belongs to another user, so no GPU is claimed in it; {elsewhere}")
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise InputError(f"{folder}: others may write to it, so no GPU is claimed in it; chmod 700 {folder}")
+    return folder
 
 
-def claim(names: Sequence[str], folder: Path) -> int:
-    """Take the first of these GPUs that is free, for as long as this process lives; wait while none is.
+def claim(names: Sequence[str], folder: Path, runs_per_gpu: int = 1) -> int:
+    """Take the first free place on these GPUs, for as long as this process lives; wait while there is none.
+
+    Every GPU's first place is taken before any one's second.
+
+    Args:
+        names: of `visible_gpus`.
+        folder: of `claims_folder`.
+        runs_per_gpu: places on each GPU.
 
     Returns:
-        Its position in `names`.
+        The GPU's position in `names`.
+
+    Raises:
+        InputError: a lock file cannot be opened, or is none.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     said = False
     while True:
-        for index, name in enumerate(names):
-            file = (folder / f"{name}.lock").open("a")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.close()
-                continue
-            _claimed.append(file)
-            return index
+        for place in range(runs_per_gpu):
+            for index, name in enumerate(names):
+                if file := _locked(folder / f"{name.replace('/', '_')}.{place}.lock"):
+                    _claimed.append(file)
+                    return index
         if not said:
-            logger.info(
-                "waiting: other jobs have all %d GPUs; --resources gpu=%d starts no more", len(names), len(names)
+            places = (
+                f"all {len(names)} GPUs" if runs_per_gpu == 1 else f"all {runs_per_gpu} places on {len(names)} GPUs"
             )
+            most = len(names) * runs_per_gpu
+            logger.info("waiting: other jobs have %s; --resources gpu=%d starts no more", places, most)
             said = True
         time.sleep(_POLL_SECONDS)
+
+
+def _locked(path: Path) -> IO | None:
+    """The file with its lock, or None where another process has it."""
+    try:
+        # Neither through a link nor, should it be a pipe, waiting for who reads it.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be opened, to claim a GPU ({error.strerror}); remove it") from None
+    file = open(descriptor, "ab")  # kept open, and with it the lock
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file.close()
+        raise InputError(f"{path}: is no file, so no GPU can be claimed by it; remove it")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
 
 
 def _named(name: str) -> torch.device:

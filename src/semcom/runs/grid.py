@@ -14,16 +14,16 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from semcom.config import jobs, paths
+from semcom.config import paths
 from semcom.config.experiment import Config
 from semcom.config.paths import Run
+from semcom.config.stage import Stage
 from semcom.runs.record import RunRecord, is_alive, read_record
 
 DONE, RUNNING, WAITING, INTERRUPTED, FAILED, DIVERGED = STATES = (
     "done", "running", "waiting", "interrupted", "failed", "diverged",
 )  # fmt: skip
 FINISHED = (DONE, DIVERGED)
-UNITS = {"pretrain": "epoch", "finetune": "round"}
 _TAIL_BYTES = 2**16  # of a table: hundreds of rows, of which the last few are wanted
 
 
@@ -60,10 +60,10 @@ def grid_state(config: Config, folder: Path = Path()) -> list[RunState]:
     failed: dict[tuple[str, int], Run] = {}
     for run in paths.runs(config):
         state = _run_state(config, run, folder)
-        if run.stage == "pretrain" and state.state == FAILED:
+        if run.stage is Stage.PRETRAIN and state.state == FAILED:
             failed[run.method, run.seed] = run
         first = failed.get((config.stage_one(run.method), run.seed))
-        if run.stage == "finetune" and state.state == WAITING and first:
+        if run.stage is Stage.FINETUNE and state.state == WAITING and first:
             state = RunState(run, WAITING, state.log, reason=f"starts from a stage I that failed: {first}")
         states.append(state)
     return states
@@ -79,7 +79,7 @@ def _run_state(config: Config, run: Run, folder: Path) -> RunState:
     if is_alive(record_path):
         return RunState(run, RUNNING, log, **progress)
     results = folder / run.fill(paths.folder(config.experiment, run.stage))
-    if all((results / name).is_file() for name in paths.OUTPUTS[run.stage]):
+    if all((results / name).is_file() for name in run.stage.outputs):
         return _finished(config, run, log, results)
     if record:
         return RunState(run, FAILED if record.error else INTERRUPTED, log, reason=record.error, **progress)
@@ -88,15 +88,12 @@ def _run_state(config: Config, run: Run, folder: Path) -> RunState:
 
 def _finished(config: Config, run: Run, log: str, results: Path) -> RunState:
     """The state of a run whose outputs are all there."""
-    if run.stage == "pretrain":
-        job = jobs.pretrain_job(config, run.method)
-    else:
-        job = jobs.finetune_job(config, run.method, run.snr_db, run.label_fraction)
+    job = run.stage.job(config, run.method, run.snr_db, run.label_fraction)
     try:
         made_with = json.loads((results / "provenance.json").read_text())["settings"]
         if made_with != json.loads(json.dumps(job.model_dump())):
             return RunState(run, WAITING, log, reason="its results are of other settings; a new run replaces them")
-        read = _pretrained if run.stage == "pretrain" else _finetuned
+        read = _pretrained if run.stage is Stage.PRETRAIN else _finetuned
         return RunState(run, log=log, **read(results, job.schedule.epochs))
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         fault = " ".join(f"{type(error).__name__}: {error}".split())

@@ -24,7 +24,7 @@ class RunRecord:
     """How far a run is, as its running or last attempt says.
 
     Attributes:
-        stage: "pretrain" or "finetune".
+        stage: its name.
         done, total: of `unit`, "epoch" or "round"; `total` is 0 until the attempt knows it.
         accuracy: at the last evaluation, on `split`, that which may be seen when settings are chosen.
         started_utc, updated_utc: of this attempt, ISO 8601.

@@ -24,7 +24,7 @@ from semcom.training.batches import steps
 from semcom.training.evaluation import EVALUATED_SPLITS, Evaluation
 from semcom.training.observer import Observer, Unobserved
 from semcom.training.round_log import Finetuned, RoundLog
-from semcom.training.schedule import steps_per_epoch, total_steps
+from semcom.training.schedule import learning_rate_factor, steps_per_epoch, total_steps
 from semcom.views.views import random_views
 
 
@@ -96,9 +96,9 @@ def finetune(
         if not system.training or system.encoders.training == frozen:  # after an evaluation, and on thawing
             system.train()
             system.encoders.train(not frozen)
-        of_encoders = optimization.learning_rate_factor(step - thaw, total - thaw, warm_up, schedule.decay)
-        of_decoder = optimization.learning_rate_factor(step, total, warm_up, schedule.decay)
-        optimization.set_learning_rates(optimizer, 0.0 if frozen else of_encoders, of_decoder)
+        of_encoders = 0.0 if frozen else learning_rate_factor(step - thaw, total - thaw, warm_up, schedule.decay)
+        of_decoder = learning_rate_factor(step, total, warm_up, schedule.decay)
+        optimization.set_learning_rates(optimizer, of_encoders, of_decoder)
         torch.manual_seed(stream_seed(seed, "finetune", "dropout", step))
         views = random_views(
             scenes.batch(batch), scenes.modalities, job.views, job.crop_size, [stream(seed, "finetune", "view", step)],

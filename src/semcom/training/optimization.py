@@ -50,19 +50,6 @@ def set_learning_rates(optimizer: torch.optim.Optimizer, *factors: float) -> Non
         group["lr"] = group["peak_lr"] * factors[group["network"]]
 
 
-def learning_rate_factor(step: int, total_steps: int, warmup_steps: int, decay: str) -> float:
-    """Share of the peak learning rate at optimiser step `step`, counted from 0.
-
-    Three cases: linear warm-up from 1/warmup_steps to 1; then constant; or a half cosine from 1 towards 0.
-    """
-    if step < warmup_steps:
-        return min(1.0, (step + 1) / warmup_steps)
-    if decay == "constant":
-        return 1.0
-    progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
-    return (1 + math.cos(math.pi * progress)) / 2
-
-
 def descend(
     optimizer: torch.optim.Optimizer,
     loss: Tensor,

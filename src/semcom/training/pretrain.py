@@ -19,7 +19,7 @@ from semcom.rng import stream
 from semcom.training import optimization
 from semcom.training.batches import steps
 from semcom.training.observer import Observer, Unobserved
-from semcom.training.schedule import steps_per_epoch, total_steps
+from semcom.training.schedule import learning_rate_factor, steps_per_epoch, total_steps
 from semcom.views.views import random_views
 
 
@@ -74,7 +74,7 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, observer: Observer | N
 
     progress = Progress(f"pretrain {job.method} seed {seed}", schedule.epochs, "epoch", start=start / per_epoch)
     for step, batch in steps(indices, schedule, seed, "pretrain", start):
-        factor = optimization.learning_rate_factor(step, total, schedule.warmup_epochs * per_epoch, schedule.decay)
+        factor = learning_rate_factor(step, total, schedule.warmup_epochs * per_epoch, schedule.decay)
         optimization.set_learning_rates(optimizer, factor)
         streams = [stream(seed, "pretrain", "view", which, step) for which in (0, 1)]
         views = random_views(

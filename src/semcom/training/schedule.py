@@ -1,4 +1,6 @@
-"""How many optimiser steps a schedule takes. Needs no torch, so that planning and progress can ask, too."""
+"""How many optimiser steps a schedule takes, and the learning rate of each; without torch."""
+
+import math
 
 from semcom.common.errors import InputError
 from semcom.config.sections import ScheduleSettings
@@ -25,3 +27,16 @@ def total_steps(scenes: int, schedule: ScheduleSettings) -> int:
             f"batch_size: {schedule.batch_size} exceeds the {scenes} scenes it is drawn from; lower it in the config"
         )
     return steps_per_epoch(scenes, schedule) * schedule.epochs
+
+
+def learning_rate_factor(step: int, total_steps: int, warmup_steps: int, decay: str) -> float:
+    """Share of the peak learning rate at optimiser step `step`, counted from 0.
+
+    Three cases: linear warm-up from 1/warmup_steps to 1; then constant; or a half cosine from 1 towards 0.
+    """
+    if step < warmup_steps:
+        return min(1.0, (step + 1) / warmup_steps)
+    if decay == "constant":
+        return 1.0
+    progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
+    return (1 + math.cos(math.pi * progress)) / 2
