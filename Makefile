@@ -4,7 +4,7 @@
 # make bench   what a step, an evaluation, ingest, a job's start and the demo cost, against what they could
 # make gpu-check   on a machine with a GPU: whether and how fast everything runs on it, in under ten minutes
 # make reference   the demo, and a copy of what the README shows of it under results/reference/rooms
-# make keep EXPERIMENT=nyud2-small   such a copy of any finished experiment
+# make keep EXPERIMENT=nyud2-small   such a copy of any finished experiment: tables, figures, configuration, provenance
 # All first make a virtual environment in .venv; CORES and PYTHON can be given, and BENCH, the configuration to measure.
 PYTHON ?= python3
 CORES ?= 2
@@ -27,14 +27,8 @@ demo: $(READY)
 reference: demo
 	$(MAKE) keep EXPERIMENT=rooms
 
-# Kept in git: figures, tables, configuration and provenance; neither models nor images of scenes.
-keep:
-	@test -f results/$(EXPERIMENT)/config.yaml || { echo "results/$(EXPERIMENT): not finished; run it to its end"; exit 1; }
-	rm -rf results/reference/$(EXPERIMENT)
-	mkdir -p results/reference/$(EXPERIMENT)
-	cd results/$(EXPERIMENT) && cp -r --parents tables/*.csv config.yaml data/class_counts.csv ../reference/$(EXPERIMENT)/ && \
-		find figures -name '*.png' ! -name contact_sheet.png -exec cp --parents {} ../reference/$(EXPERIMENT)/ \; && \
-		find . -path './*/*/*seed*' -name provenance.json -exec cp --parents {} ../reference/$(EXPERIMENT)/ \;
+keep: $(READY)
+	python -m semcom.commands.keep results/$(EXPERIMENT)
 
 test: $(READY)
 	python -m pytest
