@@ -28,6 +28,11 @@ from semcom.common.errors import InputError
 from semcom.config.stage import Stage
 from semcom.common.sources import source_files
 
+if config and config is not workflow.modifier_stack[0].globals["config"]:
+    raise WorkflowError(
+        "module: `config:` must be `config`; put values of your own into a file, and name it as configfile"
+    )
+
 # The file is read here, with those that it extends: Snakemake by itself reads the one that was given, or none.
 try:
     FILE = given_file(workflow.overwrite_configfiles or workflow.configfiles)  # the latter: of a workflow around this
