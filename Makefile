@@ -3,7 +3,7 @@
 # make test-slurm   the pipeline on a real SLURM cluster of one node, which root brings up from Debian's packages
 # make bench   what a step, an evaluation, ingest, a job's start and the demo cost, against what they could
 # make gpu-check   on a machine with a GPU: whether and how fast everything runs on it, in under ten minutes
-# make reference   the demo, and a copy of what the README shows of it under results/reference/rooms
+# make reference   the demo, and a copy of what docs/findings.md quotes of it under results/reference/rooms
 # make keep EXPERIMENT=nyud2-small   such a copy of any finished experiment: tables, figures, configuration, provenance
 # make lock   envs/lock.txt and lock-cpu.txt again from envs/requirements.txt, with uv
 # All first make a virtual environment in .venv; CORES and PYTHON can be given, and BENCH, the configuration to measure.

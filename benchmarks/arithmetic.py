@@ -13,6 +13,7 @@ from benchmarks.timing import by_turns, row
 from semcom.config import jobs
 from semcom.config.sections import ComputeSettings
 from semcom.models.encoders import save_encoders
+from semcom.models.precision import has_bfloat16
 from semcom.training.finetune import finetune
 from semcom.training.pretrain import pretrain
 from semcom.training.process import keep_freed_memory, set_up
@@ -39,8 +40,13 @@ def variants(compute: ComputeSettings, device: torch.device, *, compiled: bool) 
     return found
 
 
-def choices(subject: Subject, name: str, repeats: int = 12, *, compiled: bool = True) -> list[dict]:
-    """The bare step of stage I in each arithmetic, against plain float32."""
+def choices(subject: Subject, name: str, repeats: int | None = None, *, compiled: bool = True) -> list[dict]:
+    """The bare step of stage I in each arithmetic, against plain float32.
+
+    Args:
+        repeats: turns; None takes 12, or 4 where bfloat16 is emulated and a step of it takes seconds.
+    """
+    repeats = repeats or (12 if has_bfloat16(subject.device) else 4)
     batch = 2 * subject.pretrain_job.schedule.batch_size
     settings = variants(subject.compute, subject.device, compiled=compiled)
 

@@ -35,19 +35,19 @@ class Subject:
     def config(self) -> Config:
         return load_config(self.configfile)
 
-    @property
+    @cached_property
     def files(self) -> tuple[Path, Path]:
-        """Its scenes and split, which the workflow makes where they are missing.
+        """Its scenes and split, which the workflow makes where they are missing or of an earlier format.
 
         Raises:
             InputError: it could not.
         """
         folder = Path(paths.results(self.config.experiment)) / "data"
         files = folder / "scenes.h5", folder / "splits.csv"
-        if not all(file.is_file() for file in files):
-            command = ["snakemake", "--cores", "1", str(files[1]), f"--configfile={self.configfile}"]
-            if subprocess.run([sys.executable, "-m", *command], check=False).returncode:
-                raise InputError(f"{files[1]}: could not be made by {' '.join(command)}; see what it says above")
+        command = ["snakemake", str(files[1]), "--cores", "1", "--quiet", "rules", "progress", "host", "reason"]
+        command += ["--configfile", self.configfile]
+        if subprocess.run([sys.executable, "-m", *command], check=False, stdout=subprocess.DEVNULL).returncode:
+            raise InputError(f"{files[1]}: could not be made by {' '.join(command)}; see what it says above")
         return files
 
     @cached_property

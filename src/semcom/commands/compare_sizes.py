@@ -1,6 +1,6 @@
 """The same experiment at several sizes, side by side: does a difference between methods grow with the network?
 
-    python -m semcom.figures.sizes results/nyud2-32 results/nyud2-48 results/nyud2-small --output results/sizes
+    python -m semcom.commands.compare_sizes results/nyud2-32 results/nyud2-48 results/nyud2-small --output results/sizes
 
 Each folder is that of a finished experiment, smallest first; its `config.yaml` and `tables/summary.csv` are read. Writes
 `sizes.csv` and `sizes.pdf`, `.svg` and `.png`.

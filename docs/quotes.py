@@ -1,0 +1,598 @@
+"""Every number that README.md, docs/ and config/studies quote from a table, and the cell that it comes from.
+
+    python docs/quotes.py            names what differs, and ends with status 1 if anything does
+    python docs/quotes.py --write    puts the tables' numbers into the texts, after results were made anew
+
+The tables lie in results/reference/. A quote is a piece of text as it must stand in its file, up to line breaks. In it,
+`cell`, `points` and `shown` mark what comes from a table. Words that follow from numbers ("holds in part") are not
+rewritten: where they no longer hold, the quote is not found, and a person has to look.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+ROOT = Path(__file__).resolve().parent.parent
+TABLES = ROOT / "results/reference"
+
+METHODS = {"proposed": "Proposed", "simclr": "SimCLR", "barlow_twins": "Barlow Twins", "supervised": "Supervised"}
+COLUMNS = ((1, 10), (1, 20), (0.5, 10), (0.5, 20))  # label fraction and SNR, as the texts' tables have them
+BEGAN, ENDED = "\x02", "\x03"  # around what comes from a table
+
+
+@cache
+def table(name: str) -> pd.DataFrame:
+    return pd.read_csv(TABLES / name)
+
+
+def value(name: str, column: str, **row: object) -> float:
+    """The only cell of a table's column in the rows that have these values; a text in `statistic` may be its beginning."""
+    rows = table(name)
+    for key, wanted in row.items():
+        rows = rows[rows[key].str.startswith(wanted) if key == "statistic" else rows[key] == wanted]
+    if len(rows) != 1:
+        raise LookupError(f"{name}: {len(rows)} rows with {row}")
+    return rows[column].iloc[0]
+
+
+def shown(number: object, form: str = ".1f") -> str:
+    return f"{BEGAN}{number:{form}}{ENDED}"
+
+
+def points(share: float) -> str:
+    """A share of 1, in percent."""
+    return shown(100 * share)
+
+
+def cell(name: str, column: str, form: str = ".1f", **row: object) -> str:
+    return shown(value(name, column, **row), form)
+
+
+def percent(name: str, column: str, **row: object) -> str:
+    return points(value(name, column, **row))
+
+
+def with_interval(
+    name: str,
+    column: str,
+    low: str,
+    high: str,
+    scale: float = 100,
+    forms: tuple[str, str] = (".1f", ".1f"),
+    **row: object,
+) -> str:
+    """An estimate and its interval."""
+    estimate, *ends = (scale * value(name, each, **row) for each in (column, low, high))
+    return f"{shown(estimate, forms[0])} ({shown(ends[0], forms[1])} to {shown(ends[1], forms[1])})"
+
+
+def line(*cells: str) -> str:
+    """A line of a table."""
+    return f"| {' | '.join(cells)} |".replace("|  |", "| |")
+
+
+def lines(head: str, *below: str) -> str:
+    """A whole table, where its lines alone could be those of another; `head` is its first line."""
+    return "\n".join((head, "|---" * (head.count("|") - 1) + "|", *below))
+
+
+# The claims' tests
+
+
+def test_of(
+    claim: str, statistic: str, experiment: str = "nyud2-small", scale: float = 100, forms=(".1f", ".1f"), **row: object
+) -> str:
+    name = f"{experiment}/tables/claim_tests.csv"
+    ends = ("estimate", "ci95_low", "ci95_high")
+    return with_interval(name, *ends, scale=scale, forms=forms, claim=claim, statistic=statistic, **row)
+
+
+def tests_of(claim: str, statistic: str, **row: object) -> list[str]:
+    return [test_of(claim, statistic, label_fraction=f, snr_db=s, **row) for f, s in COLUMNS]
+
+
+def verdict(experiment: str = "nyud2-small", **row: object) -> str:
+    """Of some of a claim's tests, in words."""
+    rows = table(f"{experiment}/tables/claim_tests.csv")
+    for key, wanted in row.items():
+        rows = rows[rows[key] == wanted]
+    holds = int((rows["verdict"] == "holds").sum())
+    if holds in (0, len(rows)):
+        return "holds" if holds else "not shown" if (rows["verdict"] == "not shown").all() else "contradicted"
+    return f"holds in part: {holds} of {len(rows)} tests"
+
+
+def accuracies(method: str, experiment: str) -> list[str]:
+    name = f"{experiment}/tables/summary.csv"
+    return [percent(name, "accuracy_mean", split="test", method=method, label_fraction=f, snr_db=s) for f, s in COLUMNS]
+
+
+def accuracies_at_the_end(experiment: str, *more: str) -> str:
+    """The table of all methods, with the words before it, since two experiments have one."""
+    head = "| Test accuracy, % | all labels, 10 dB | all labels, 20 dB | half, 10 dB | half, 20 dB |"
+    rows = [line(label, *accuracies(method, experiment)) for method, label in METHODS.items()]
+    return f"(../results/reference/{experiment}/tables/summary.csv): {lines(head, *rows, *more)}"
+
+
+# The texts
+
+
+def readme() -> Iterator[str]:
+    summary = "nyud2-small/tables/summary.csv"
+
+    def end(method: str, labels: float) -> str:
+        return percent(summary, "accuracy_mean", split="test", method=method, label_fraction=labels, snr_db=10)
+
+    def lead(over: str, labels: float) -> str:
+        return test_of("d", "accuracy at the end", compared_to=over, label_fraction=labels, snr_db=10)
+
+    def growth(method: str) -> str:
+        statistic = f"growth of {method}'s gradient norm in stage II ("
+        name = "nyud2-small/tables/claim_tests.csv"
+        return cell(name, "estimate", claim="e", statistic=statistic, label_fraction=0.5, snr_db=10)
+
+    yield f"from {end('supervised', 1)} % to {end('proposed', 1)} % (all labels)"
+    yield f"from {end('supervised', 0.5)} % to {end('proposed', 0.5)} % (half)"
+    yield f"+{test_of('a', 'accuracy, first tenth', label_fraction=1, snr_db=10)} points in the first tenth of the rounds"
+    yield f"Lead over Barlow Twins: {lead('barlow_twins', 1)} points, all labels; {lead('barlow_twins', 0.5)}, half"
+    yield f"Lead over SimCLR, not shown: {lead('simclr', 1)} points"
+    yield f"growth {growth('barlow_twins')} (Barlow Twins) and {growth('proposed')} (proposed), half"
+    yield f"{test_of('f', 'rounds', scale=1, forms=('.3f', '.2f'), label_fraction=1, snr_db=10)} of supervised learning's"
+    letter, clipped = (points(score("ablation", trial)) for trial in ("proposed-unclipped", "proposed"))
+    yield f"scores {letter} % on validation rooms, with its gradient clipped {clipped} %"
+
+
+def findings() -> Iterator[str]:
+    yield from claims_measured()
+    yield from gradients()
+    yield from likely()
+    yield from full_size()
+    yield from demo()
+
+
+def claims_measured() -> Iterator[str]:
+    yield f"rises faster than with supervised learning | {verdict(claim='a')} |"
+    yield f"at every stage and SNR | {verdict(claim='b')} |"
+    rows = table("nyud2-small/tables/claim_tests.csv")
+    far, exploded, about_half = rows.groupby("claim")["threshold"].max()[["c", "e", "f"]]
+    yield (
+        f"far higher than with supervised learning | {verdict(claim='c')}: higher, but not by the "
+        f"{shown(100 * far, '.0f')} points that count as far |"
+    )
+    yield f"(d) Accuracy is higher than with SimCLR | {verdict(claim='d', compared_to='simclr')}: every interval holds 0 |"
+    by_labels = [verdict(claim="d", compared_to="barlow_twins", label_fraction=f) for f in (1, 0.5)]
+    yield f"than with Barlow Twins | {by_labels[0]} with all labels, {by_labels[1]} with half |"
+    yield f"reaches the same accuracy | {verdict(claim='f')} |"
+
+    yield line("(a) supervised, first tenth of the rounds", *tests_of("a", "accuracy, first tenth"))
+    for part in ("first third", "second third", "last third"):
+        yield line(f"(b) supervised, {part}", *tests_of("b", f"accuracy, {part}"))
+    half = [test_of("c", "accuracy at the end", label_fraction=0.5, snr_db=s) for s in (10, 20)]
+    yield line("(c) supervised, at the end", "not tested", "not tested", *half)
+    for method in ("simclr", "barlow_twins"):
+        yield line(f"(d) {METHODS[method]}, at the end", *tests_of("d", "accuracy at the end", compared_to=method))
+    ratios = tests_of("f", "rounds to 95 %", scale=1, forms=(".3f", ".2f"))
+    yield line("(f) rounds to the target, ratio to supervised", *ratios)
+
+    yield f'"Far" was set to {shown(100 * far, ".0f")} points beforehand'
+    yield f"was set to below {shown(about_half, '.3f')} beforehand"
+    yield f"counts a ratio of {shown(exploded, '.0f')} as an explosion"
+
+    def growth(where: str, **row: object) -> list[str]:
+        statistics = [f"growth of {method}'s gradient norm in {where} (" for method in ("barlow_twins", "proposed")]
+        return [test_of("e", each, scale=1, **row) for each in statistics]
+
+    yield line("Stage I", *growth("stage I"))
+    for snr in (10, 20):
+        yield line(
+            f"Stage II, half of the labels, {snr} dB", *growth("stage II", label_fraction=0.5, snr_db=float(snr))
+        )
+
+    scratch = line("Supervised, not clipped", *accuracies("supervised", "nyud2-small-unclipped"))
+    yield accuracies_at_the_end("nyud2-small", scratch)
+
+    summary = table("nyud2-small/tables/summary.csv")
+    unclipped = table("nyud2-small-unclipped/tables/summary.csv")
+
+    def gains(methods: tuple[str, ...], below: pd.DataFrame, labels: tuple[float, ...] = (1, 0.5)) -> list[float]:
+        key = ["label_fraction", "snr_db"]
+        base = below[below["method"] == "supervised"].set_index(key)["accuracy_mean"]
+        rows = summary[summary["method"].isin(methods) & summary["label_fraction"].isin(labels)].set_index(key)
+        return list(100 * (rows["accuracy_mean"] - base.reindex(rows.index)))
+
+    def span(numbers: list[float]) -> str:
+        return f"{shown(min(numbers), '.0f')} to {shown(max(numbers), '.0f')}"
+
+    best = ("proposed", "simclr")
+    yield f"end {span(gains(best, summary))} points above training from scratch,"
+    yield f"and {span(gains(best, unclipped))} points above training from scratch without clipping"
+    barlow = [{f"{gain:.0f}" for gain in gains(("barlow_twins",), summary, (f,))} for f in (1, 0.5)]
+    (all_labels,), (half_labels,) = barlow  # the same at both SNRs, else this fails
+    yield f"Barlow Twins ends {shown(int(all_labels), 'd')} point above training from scratch with all labels,"
+    yield f"and {shown(int(half_labels), 'd')} points above it with half"
+    tests = table("nyud2-small/tables/claim_tests.csv")
+    over_simclr = 100 * tests[(tests["claim"] == "d") & (tests["compared_to"] == "simclr")]["ci95_high"]
+    yield f"a lead of the proposed loss of {points(over_simclr.min() / 100)} to {points(over_simclr.max() / 100)} points"
+
+
+def gradients() -> Iterator[str]:
+    name = "gradients/tables/ablation.csv"
+
+    def both(column: str, suffix: str = "", form: str = ".1f", other: str | None = None) -> list[str]:
+        trials = (f"barlow{suffix}", f"literal{suffix if other is None else other}")
+        return [cell(name, column, form, trial=trial) for trial in trials]
+
+    centred = both("gradient_growth", "-uncentred", other="-centred")
+    yield lines(
+        "| Without clipping | Barlow Twins | Printed loss |",
+        line("Gradient norm of stage I, first step", *both("first_gradient_norm", form=",.0f")),
+        line("Gradient norm of stage I, last steps", *both("last_gradient_norm")),
+        line("Norm of an encoder's weights at the end", *both("weight_norm", form=".0f")),
+        line("The same with clipping", *both("weight_norm", "-clipped", ".0f")),
+        line("Growth of the gradient norm in stage I", *both("gradient_growth")),
+        line("The same with the last batch of 12 kept", *both("gradient_growth", "-partial")),
+        line("The same with weight decay 0.01", *both("gradient_growth", "-decay")),
+        line("The same with a step ten times as large", *both("gradient_growth", "-fast")),
+        line("The same with the loss centred (Barlow Twins: not centred)", *centred),
+        line("Largest gradient norm of a round in stage II", *both("largest_round_gradient_norm")),
+        line("The same with the last batch of 12 kept", *both("largest_round_gradient_norm", "-partial")),
+    )
+    plain, partial = both("gradient_growth"), both("gradient_growth", "-partial")
+    yield (
+        f"raises the growth of the gradient norm from {plain[0]} to {partial[0]} (Barlow Twins) and from {plain[1]} to "
+        f"{partial[1]} (printed loss)"
+    )
+    yield f"With weight decay 0.01, the growth of the printed loss is {both('gradient_growth', '-decay')[1]}."
+
+
+def score(name: str, trial: str) -> float:
+    return value(f"trials/tables/{name}.csv", "score", trial=trial)
+
+
+BEST = {
+    "proposed": "proposed-head-wide",
+    "simclr": "simclr-colder",
+    "barlow_twins": "barlow_twins-strict-frozen",
+    "supervised": "supervised-clipped",
+}
+
+
+def likely() -> Iterator[str]:
+    gain = {method: score("finalists", BEST[method]) - score("trials", method) for method in METHODS}
+    yield (
+        f"tuning moved SimCLR by {points(gain['simclr'])} points, Barlow Twins by {points(gain['barlow_twins'])}, and the "
+        f"proposed method by {points(gain['proposed'])} (from one seed to the mean of two)"
+    )
+    first, last = score("ablation", "proposed"), score("ablation", "proposed-head-wide")
+    yield f"moves the proposed method by {points(last - first)} points, from {points(first)} to {points(last)}."
+    yield f"SimCLR scores {points(score('trials', 'simclr'))} before tuning"
+
+
+def full_size() -> Iterator[str]:
+    sizes = ("nyud2-32", "nyud2-32-long", "nyud2-48", "nyud2-small")
+    for label, fraction in (("all labels", 1), ("half", 0.5)):
+        ends = [f"accuracy_difference_{end}" for end in ("mean", "ci95_low", "ci95_high")]
+        row = {"method": "proposed", "label_fraction": fraction, "snr_db": 10}
+        leads = [with_interval("sizes/sizes.csv", *ends, experiment=size, **row) for size in sizes]
+        yield line(f"supervised, {label}", *leads)
+        for method in ("simclr", "barlow_twins"):
+            row = {"compared_to": method, "label_fraction": fraction, "snr_db": 10}
+            leads = [test_of("d", "accuracy at the end", experiment=size, **row) for size in sizes]
+            yield line(f"{METHODS[method]}, {label}", *leads)
+    long = [
+        value(
+            "sizes/sizes.csv",
+            "accuracy_difference_mean",
+            experiment="nyud2-32-long",
+            method="proposed",
+            label_fraction=f,
+        )
+        for f in (0.5, 1)
+    ]
+    yield f"After 320 epochs the lead is {shown(100 * long[0], '.0f')} to {shown(100 * long[1], '.0f')} points"
+
+
+def demo() -> Iterator[str]:
+    yield accuracies_at_the_end("rooms")
+    summary, tests = table("rooms/tables/summary.csv"), table("rooms/tables/claim_tests.csv")
+    pretrained = summary[(summary["method"] != "supervised") & (summary["split"] == "test")]
+
+    def span(labels: float) -> str:
+        gains = 100 * pretrained[pretrained["label_fraction"] == labels]["accuracy_difference_mean"]
+        return f"by {shown(gains.min(), '.0f')} to {shown(gains.max(), '.0f')} points"
+
+    yield f"{span(1)} with all labels, and {span(0.5)} with half"
+    holding = (pretrained["accuracy_difference_ci95_low"] < 0) & (pretrained["accuracy_difference_ci95_high"] > 0)
+    yield f"{shown(int(holding.sum()), 'd')} of these {shown(len(pretrained), 'd')} intervals hold 0"
+
+    def highest(labels: float) -> str:
+        rows = summary[(summary["label_fraction"] == labels) & (summary["split"] == "test")]
+        best = rows.loc[rows.groupby("snr_db")["accuracy_mean"].idxmax(), "method"]
+        return " and ".join(METHODS[method] for method in dict.fromkeys(best))
+
+    yield f"with all labels that of {shown(highest(1), '')}, and with half of the labels that of {shown(highest(0.5), '')}."
+    others = tests[tests["claim"] == "d"]
+    above = int((others["ci95_low"] > 0).sum())
+    yield (
+        f"{shown(len(others), 'd')} differences between the proposed method and SimCLR or Barlow Twins, {shown(above, 'd')} "
+        "has an interval above 0"
+    )
+    counts = [shown(int((tests["verdict"] == each).sum()), "d") for each in ("holds", "contradicted", "not shown")]
+    yield (
+        f"Of the {shown(len(tests), 'd')} tests of the paper's claims, {counts[0]} hold, {counts[1]} are contradicted, and "
+        f"{counts[2]} show nothing"
+    )
+    contradicted = tests[tests["verdict"] == "contradicted"]["statistic"]
+    if contradicted.str.contains("barlow_twins's gradient norm").all():
+        yield "The contradicted tests say that Barlow Twins' gradients explode."
+    else:
+        yield "The contradicted tests are those of other claims too"
+    growth = tests[tests["claim"] == "e"]["estimate"].max()
+    yield f"the largest growth of a gradient norm is {shown(growth)}"
+    ratios = tests[tests["claim"] == "f"]["estimate"]
+    yield f"takes {shown(ratios.min(), '.2f')} to {shown(ratios.max(), '.2f')} of the rounds of supervised learning"
+    reached = table("rooms/tables/rounds_to_target.csv")
+    reached = reached[(reached["method"] == "supervised") & (reached["target_share"] == 0.95)]
+    held, runs = int(reached["reached"].sum()), int(reached["seeds"].sum())
+    yield f"only {shown(held, 'd')} of {shown(runs, 'd')} runs of supervised learning holds that accuracy itself"
+    steps = table("rooms/tables/pretraining.csv")
+    correlating = steps[steps["method"] != "simclr"]
+    peaks, latest = correlating["max_gradient_norm"], int(correlating["max_gradient_norm_step"].max())
+    yield f"peak at {shown(peaks.min(), ',.0f')} to {shown(peaks.max(), ',.0f')}, within the first {shown(latest, 'd')} steps"
+    simclr = steps[steps["method"] == "simclr"]["max_gradient_norm"].max()
+    yield f"SimCLR's norms stay below {shown(-(-simclr // 1), '.0f')}"
+
+
+CHANGES = {  # what the table of choices says, and the ending of the trials' names
+    "A crop and flip of its own for each modality": "apart",
+    "Stage I crops from 8 % of the area, not 30 % (a)": "zoomed",
+    "No weight decay (b)": "undecayed",
+    "K = 64, not 128": "half",
+    "Depth as its inverse": "inverse",
+    "Depth as its logarithm": "log",
+    "Features normalised over the batch, before loss and channel": "normalized",
+    "Warm-up of stage II over 6 epochs, not 2": "gradual",
+    "A linear decoder, not one hidden layer of 128": "direct",
+    "Two hidden layers of 128 in the decoder": "deep",
+    "Warm-up of stage I over 16 epochs, not 2 (c)": "primed",
+    "What the loss sees is transmitted (d)": "headed",
+    "Loss times 0.1 (e)": "scaled",
+}
+ABLATION = {  # in the order in which the changes were made
+    "To the letter, no clipping": "proposed-unclipped",
+    "Gradient clipped to 1": "proposed",
+    "Centred": "proposed-centred",
+    "DeCUR's cross weight": "proposed-quarter",
+    "Head of two layers of 256": "proposed-head",
+    "Head of two layers of 512": "proposed-head-wide",
+    "The last without the cross-modal part": "proposed-head-wide-alone",
+}
+
+
+def settings_search() -> Iterator[str]:
+    best = {method: score("trials", BEST[method]) for method in METHODS}
+    for method, label in METHODS.items():
+        scores = score("trials", method), best[method], score("finalists", BEST[method])
+        yield line(label, *map(points, scores))[:-2]
+    three = [best[method] for method in METHODS if method != "supervised"]
+    yield f"pre-trained methods differ by {points(max(three) - min(three))} points"
+    behind = score("trials", "barlow_twins-head-frozen")
+    third = score("trials", "barlow_twins-stricter")
+    yield f"which was {shown(100 * abs(third - behind), '.2f')} points behind its second"
+    began, scratch = score("trials", "proposed"), score("trials", "supervised")
+    yield f"scores below no pre-training ({points(began)} against {points(scratch)})"
+    trials = table("trials/tables/trials.csv")
+    on_z = trials[(trials["family"] == "proposed") & ~trials["changes"].fillna("").str.contains("projector")][
+        "score"
+    ].max()
+    beaten = "No trial" if on_z < best["supervised"] else "A trial"
+    yield (
+        f"{beaten} with the loss on z itself beats the best of supervised learning: the best of them scores {points(on_z)}"
+    )
+    finalists = table("trials/tables/finalists.csv").set_index("trial")["score"]
+    apart = sorted(2 * 100 * abs(mean - score("trials", trial)) for trial, mean in finalists.items())
+    yield f"Two seeds of a finalist differ by {shown(apart[0])} to {shown(apart[-3])} points."
+    yield f"Two finalists differ by more: {shown(apart[-2])} and {shown(apart[-1])} points"
+    wide = 3 * score("ablation", BEST["proposed"]) - 2 * score("finalists", BEST["proposed"])
+    yield f"run for the ablation below, scores {points(wide)}"
+
+    frozen = {
+        "Printed loss": ("proposed-read", "proposed"),
+        "Proposed, head of 512": ("proposed-head-wide-read", BEST["proposed"]),
+        "Barlow Twins, best trial": ("barlow_twins-strict-read", BEST["barlow_twins"]),
+        "SimCLR, best trial": ("simclr-colder-read", BEST["simclr"]),
+    }
+    for label, (read, tuned) in frozen.items():
+        yield line(label, points(score("frozen", read)), points(score("trials", tuned)))
+
+    name = "trials/tables/ablation.csv"
+    for label, trial in ABLATION.items():
+        first = trial == "proposed-unclipped"
+        gain = "" if first else with_interval(name, "gain", "gain_ci95_low", "gain_ci95_high", trial=trial)
+        last = cell(name, "last_gradient_norm", ".1f" if first else ".0f", trial=trial)
+        norms = (
+            cell(name, "first_gradient_norm", ",.0f", trial=trial),
+            last,
+            cell(name, "weight_norm", ".0f", trial=trial),
+        )
+        yield line(label, points(score("ablation", trial)), gain, *norms)
+    yield f"random start: {points(score('ablation', 'proposed-unclipped'))}, against {points(scratch)} for supervised"
+
+    def changed(method: str, ending: str) -> float:
+        return score("choices", f"{method}-{'constant' if (method, ending) == ('supervised', 'primed') else ending}")
+
+    kept = {method: score("choices", BEST[method]) for method in METHODS}
+    yield line("None: the best of the twelve trials", *map(points, kept.values()))
+    for label, ending in CHANGES.items():
+        yield line(label, *(points(changed(method, ending)) for method in METHODS))
+    gains = {
+        (method, ending): changed(method, ending) - kept[method] for method in METHODS for ending in CHANGES.values()
+    }
+    better = [gain for gain in gains.values() if gain > 0]
+    yield (
+        f"{shown(len(gains) - len(better), 'd')} of the {shown(len(gains), 'd')} score lower. The other "
+        f"{shown(len(better), 'd')} score higher, by {points(min(better))} to {points(max(better))} points"
+    )
+    yield f"differ by {points(abs(gains['barlow_twins', 'scaled']))} points with Barlow Twins"
+    name = "trials/tables/choices.csv"
+    by_labels = [
+        value(name, column, trial="proposed-scaled") - value(name, column, trial=BEST["proposed"])
+        for column in ("accuracy_labels1", "accuracy_labels0.5")
+    ]
+    yield (
+        f"differ by {points(abs(gains['proposed', 'scaled']))} points: {points(by_labels[0])} up with all labels, "
+        f"{points(-by_labels[1])} down with half"
+    )
+    least = [max(METHODS, key=lambda m: gains[m, each] if m != "supervised" else -1) for each in CHANGES.values()]
+    yield f"SimCLR loses least by {shown(least.count('simclr'), 'd')} of the thirteen changes"
+
+
+def studies() -> Iterator[str]:
+    def end(size: str, method: str) -> str:
+        row = {"experiment": size, "method": method, "snr_db": 10}
+        return ", ".join(percent("sizes/sizes.csv", "accuracy_mean", label_fraction=f, **row) for f in (1, 0.5))
+
+    for size in ("nyud2-32", "nyud2-32-long", "nyud2-48", "nyud2-small"):
+        yield line(size, *(end(size, method) for method in METHODS))
+    growth = [
+        cell("gradients/tables/ablation.csv", "gradient_growth", trial=trial)
+        for trial in ("barlow", "literal", "barlow-partial", "literal-partial")
+    ]
+    yield f"grows by {growth[0]} with Barlow Twins and by {growth[1]} with the printed loss, and by {growth[2]} and {growth[3]}"
+    clipped = with_interval("trials/tables/ablation.csv", "gain", "gain_ci95_low", "gain_ci95_high", trial="proposed")
+    scores = [points(score("ablation", trial)) for trial in ("proposed-unclipped", "proposed")]
+    yield f"the score from {scores[0]} to {scores[1]}, by {clipped.replace(' (', ' points (')}"
+
+
+EARLIER = "benchmarks/not-recorded"  # measured before the processor was written down
+
+
+def benchmarks() -> Iterator[str]:
+    def ratio(name: str, case: str, **row: object) -> str:
+        return cell(f"{EARLIER}/{name}.csv", "ratio", ".2f", case=case, **row)
+
+    yield f"| the encoders' forward and backward on ready-made tensors | {ratio('steps', 'stage I step, proposed')} times |"
+    stage_ii = ratio("steps", "stage II step, channel and ledger included")
+    yield f"| the same, supervised learning | {stage_ii} times |"
+    for against, label in (
+        ("torch's defaults", "in torch's defaults"),
+        ("our arithmetic", "in our encoders' arithmetic"),
+    ):
+        times = ratio("peer", "stage I, proposed", against=f"lightly with DataLoader, {against}")
+        yield f"{label} | {times} times |"
+    for case, label in (
+        ("bfloat16, channels-last", "Encoders' arithmetic: bfloat16, channels-last"),
+        ("bfloat16, channels-last, deterministic", "The same, deterministic"),
+        ("float32, channels-last", "Encoders' arithmetic: float32, channels-last"),
+    ):
+        yield f"| {label} | plain float32 | {ratio('arithmetic', case)} times |"
+    yield f"| encoding each scene once | {ratio('evaluation', 'evaluation on 654 scenes, 5 channel draws')} times |"
+    for tool in ("OpenCV", "Pillow"):
+        times = ratio("ingest", "ingest of the raw file", against=f"h5py and {tool} in one process")
+        yield f"| h5py and {tool}'s resize | {times} times |"
+    for case, label in (
+        ("stage I epoch from memory", "Stage I epoch of 100,000 scenes from memory, a scene"),
+        ("stage I epoch from a memory map", "The same from a memory map"),
+        ("ingest", "Ingest of 100,000 scenes, once read and resized, a scene"),
+    ):
+        yield f"| {label} | of 1,449 | {ratio('scale', case, size='100000 scenes')} times |"
+    memory = cell(f"{EARLIER}/ingest.csv", "value", ".0f", case="ingest, peak memory")
+    yield f"| Ingest, peak memory | | {memory} MB |"
+    minutes = cell(f"{EARLIER}/demo.csv", "value", case="make demo, after installation")
+    yield f"| `make demo` after installation, two cores | | {minutes} minutes |"
+    yield f"| one job of two threads | {ratio('threads', '2 jobs of 1 thread')} times the scenes a second |"
+
+    def part(stage: str, *names: str) -> str:
+        name = f"{EARLIER}/parts.csv"
+        return points(sum(value(name, "ratio", case=f"stage {stage}: {each}") for each in names))
+
+    norms = ("gradient norms", "clipping")
+    for label, first, second in (
+        ("Encoders forward, all networks backward", *[("encoders, forward", "all networks, backward")] * 2),
+        ("Random views", *[("views",)] * 2),
+        ("Optimizer", *[("optimizer",)] * 2),
+        ("Norms of gradients and weights, clipping", (*norms, "weight norms"), norms),
+        ("All else: batch, head or decoder forward, channel, ledger, log", *[("all else", "batch")] * 2),
+    ):
+        yield line(label, part("I", *first), part("II", *second))
+    yield line("Loss, forward", part("I", "loss, forward"), "")
+
+    def difference(method: str) -> str:
+        name, case = f"{EARLIER}/accuracy.csv", f"accuracy of {method}, difference, as configured less float32"
+        return with_interval(name, "value", "low", "high", scale=1, case=case)
+
+    yield f"in points, is {difference('simclr')} with SimCLR and {difference('supervised')} with supervised learning"
+
+
+QUOTES: dict[str, Callable[[], Iterator[str]]] = {
+    "README.md": readme,
+    "docs/findings.md": findings,
+    "docs/settings-search.md": settings_search,
+    "docs/benchmarks.md": benchmarks,
+    "config/studies/README.md": studies,
+}
+
+
+def pattern(quote: str) -> re.Pattern:
+    """What finds a quote in a text, whatever its marked places hold; each of them is a group."""
+    parts = []
+    for part in re.split(f"({BEGAN}[^{ENDED}]*{ENDED})", quote):
+        if part.startswith(BEGAN):
+            number = re.match(r"[-+\d]", part[1:])
+            parts.append(r"([-+]?\d[\d,]*(?:\.\d+)?|[-+]?inf)" if number else r"([A-Z][\w ]*?)")
+        else:
+            parts.append(r"\s+".join(map(re.escape, re.split(r"\s+", part))))
+    return re.compile("".join(parts))
+
+
+def values(quote: str) -> tuple[str, ...]:
+    return tuple(re.findall(f"{BEGAN}([^{ENDED}]*){ENDED}", quote))
+
+
+def plain(quote: str) -> str:
+    return quote.replace(BEGAN, "").replace(ENDED, "")
+
+
+def places(text: str, quote: str) -> list[tuple[int, int]] | None:
+    """Where the marked places of a quote lie in a text; None where it lacks the quote, or has the words in two places."""
+    match, *others = list(pattern(quote).finditer(text)) or [None]
+    if match is None or others or match.groups() != values(quote):
+        return None
+    return [match.span(group) for group in range(1, len(match.groups()) + 1)]
+
+
+def differing(text: str, quotes: list[str]) -> list[str]:
+    """The quotes that a text lacks, as they should stand."""
+    return [plain(quote) for quote in quotes if places(text, quote) is None]
+
+
+def written(text: str, quotes: list[str]) -> str:
+    """The text with the tables' numbers, as far as its words are still those of the quotes."""
+    for quote in quotes:
+        matches = list(pattern(quote).finditer(text))
+        if places(text, quote) is not None or len(matches) != 1:
+            continue
+        for group, new in reversed(list(enumerate(values(quote), start=1))):
+            start, end = matches[0].span(group)
+            text = text[:start] + new + text[end:]
+    return text
+
+
+def main(write: bool) -> int:
+    lacking = 0
+    for name, quotes in QUOTES.items():
+        path, found = ROOT / name, list(quotes())
+        if write:
+            path.write_text(written(path.read_text(), found))
+        for quote in differing(path.read_text(), found):
+            print(f"{name}: should say: {quote}")
+            lacking += 1
+    return int(bool(lacking))
+
+
+if __name__ == "__main__":
+    sys.exit(main("--write" in sys.argv[1:]))
