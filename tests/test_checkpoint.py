@@ -61,9 +61,10 @@ def with_dropout(job):
     return job.model_copy(update={"decoder": job.decoder.model_copy(update={"dropout": 0.3})})
 
 
+@pytest.mark.parametrize("method", ["simclr", "byol", "simsiam"])
 @pytest.mark.parametrize("step", [0, 1, 3, 5])
-def test_stage_one_goes_on_where_it_was_killed(step, kill, tmp_path):
-    scenes, job = made_scenes(), stage_one("simclr", epochs=3)
+def test_stage_one_goes_on_where_it_was_killed(method, step, kill, tmp_path):
+    scenes, job = made_scenes(), stage_one(method, epochs=3)
     whole = pretrain(job, scenes, 0)
     kill(step)
     with pytest.raises(Killed):

@@ -27,6 +27,7 @@ SHIPPED = [
     "tests/config",
     *(f"config/studies/{s}" for s in STUDIES),
     "config/examples/three-modalities",
+    "config/examples/more-methods",
 ]
 KEPT = {  # an experiment in results/reference, and the configuration that made it
     "nyud2-small": "config/nyud2-small",
@@ -247,7 +248,7 @@ def test_the_literal_reading_is_kept():
         ("methods.proposed.options.shared_features", 1100, ["shared_features", "K_sha = 1100", "1024", "lower it"]),
         ("methods.proposed.options.lambda_m", -1.0, ["methods.proposed.options.lambda_m", "-1.0"]),
         ("methods.proposed.options.lambda_z", 1.0, ["methods.proposed.options.lambda_z: unknown key"]),
-        ("methods.proposed.loss", "vicreg", ["methods.proposed.loss", "'vicreg'", "decoupled"]),
+        ("methods.proposed.loss", "no_such_loss", ["methods.proposed.loss", "'no_such_loss'", "decoupled"]),
         ("methods.simclr.pretrain", {"lr": 1.0}, ["methods.simclr.pretrain.lr: unknown key"]),
         ("channel.model", "awgn", ["channel.model: unknown key", "'awgn'", "fading"]),
         ("channel.fading", "rican", ["channel.fading", "'rican'", "did you mean 'rician'"]),
@@ -266,8 +267,8 @@ def test_the_literal_reading_is_kept():
         ),
         ("channel.fading", {"name": "awgn", "phase": 1.0}, ["channel.fading.phase", "(value 1.0); it has none"]),
         ("channel.fading", {"name": "rician", "k_factor": -1.0}, ["channel.fading.k_factor", "-1.0", "equal to 0"]),
-        ("channel.modulation", "qam", ["channel.modulation", "'qam'", "packed"]),
-        ("channel.equalizer", "zf", ["channel.equalizer", "'zf'", "zero_forcing"]),
+        ("channel.modulation", "no_such_block", ["channel.modulation", "'no_such_block'", "packed"]),
+        ("channel.equalizer", "no_such_block", ["channel.equalizer", "'no_such_block'", "zero_forcing"]),
         ("methods.simclr.channel", {"fading": "rican"}, ["methods.simclr.channel.fading", "did you mean 'rician'"]),
         ("methods.simclr.channel", {"fadin": "awgn"}, ["methods.simclr.channel.fadin: unknown key", "'fading'"]),
         (
@@ -276,7 +277,7 @@ def test_the_literal_reading_is_kept():
             ["methods.simclr.channel.snr_offset_db", "'lidar'", "rgb"],
         ),
         ("channel.snr_offset_db", {"lidar": 1.0}, ["channel.snr_offset_db", "'lidar'", "rgb"]),
-        ("data.reader", "scannet", ["data.reader", "'scannet'", "nyud2"]),
+        ("data.reader", "no_such_reader", ["data.reader", "'no_such_reader'", "nyud2"]),
         ("data.files", {"labeled_mat": "mine.mat"}, ["data.files", "'splits_mat' is missing", "belong together"]),
         ("data.files", {"labelled_mat": "mine.mat"}, ["data.files", "'labelled_mat'", "did you mean 'labeled_mat'"]),
         ("data.download", None, ["data", "no source of scenes", "labeled_mat and splits_mat", "data.files"]),

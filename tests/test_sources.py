@@ -48,6 +48,21 @@ def test_a_stage_lists_all_that_it_imports():
     assert not [path for path in pretrain if path.startswith(tuple(name.removeprefix("semcom.") for name in NEUTRAL))]
 
 
+def test_a_stage_lists_the_networks_of_its_own_loss_and_no_others():
+    """Also where a loss file imports them inside a function."""
+    networks = {"models/two_views.py", "models/predictor.py", "models/momentum.py"}
+    for loss, expected in {
+        "simclr": {"models/two_views.py"},
+        "simsiam": networks - {"models/momentum.py"},
+        "byol": networks,
+    }.items():
+        files = {
+            path.rpartition("semcom/")[2] for path in source_files("semcom.training.pretrain", f"semcom.losses.{loss}")
+        }
+        assert files & networks == expected
+        assert {path for path in files if path.startswith("losses/")} == {f"losses/{loss}.py"}
+
+
 def test_a_stage_lists_its_own_backbone_and_no_other():
     """So that a new file leaves finished runs finished."""
     for stage in ("semcom.training.pretrain", "semcom.training.finetune"):

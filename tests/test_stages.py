@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+import yaml
 
 from conftest import ROOT
 from semcom.analysis.records import collect_round_steps, write_csv
@@ -31,7 +32,8 @@ from semcom.training.finetune import finetune, labelled_scenes
 from semcom.training.pretrain import pretrain
 from semcom.training.process import set_up
 
-CONFIG = load_config(ROOT / "tests/config.yaml")
+MORE = yaml.safe_load((ROOT / "config/examples/more-methods.yaml").read_text())["methods"]
+CONFIG = load_config(ROOT / "tests/config.yaml", settings={"methods": MORE})
 SIDE = CONFIG.data.image_size
 COMPUTE = decide(CONFIG.compute, torch.device("cpu"))
 
@@ -150,6 +152,9 @@ def test_every_step_logs_terms_that_sum_to_the_loss_and_its_learning_rate():
         "unique_preservation unique_decorrelation",
         "simclr": "nt_xent",
         "barlow_twins": "alignment redundancy",
+        "vicreg": "invariance variance covariance",
+        "byol": "prediction",
+        "simsiam": "negative_cosine",
     }.items():
         steps = pretrain(stage_one(method, epochs=2), scenes, 0).steps
         assert len(steps) == 4 and steps["step"].tolist() == [1, 2, 3, 4]

@@ -120,6 +120,8 @@ def test_one_figure_needs_only_what_it_shows(checkout):
     [
         ("losses/simclr.py", {"pretrain": 1, "finetune": 2}, set()),
         ("losses/_correlation.py", {"pretrain": 2, "finetune": 4}, set()),
+        ("losses/byol.py", {}, {"pretrain", "finetune", "pretraining_tables"}),
+        ("models/momentum.py", {}, {"pretrain", "finetune", "pretraining_tables"}),
         ("link/link.py", {"finetune": 8}, {"pretrain"}),
         ("link/fading/awgn.py", {"finetune": 8}, {"pretrain", "pretraining_tables"}),
         ("link/modulation/literal.py", {"finetune": 8, "pretraining_tables": 1}, {"pretrain"}),
@@ -185,11 +187,43 @@ def test_a_table_of_trials_is_made_by_the_configuration_that_names_it(finished_c
 def test_an_added_method_runs_alone(finished_copy):
     losses = finished_copy / "src/semcom/losses"
     (losses / "mine.py").write_text((losses / "barlow_twins.py").read_text())
+    assert dry_run(finished_copy, "all", *TEST) == {}
     current = yaml.safe_load((finished_copy / "tests/config.yaml").read_text())
     methods = current["methods"] | {"mine": {"loss": "mine", "options": {"lambda_": 0.01, "centre": False}}}
     grid = current["grid"] | {"methods": [*current["grid"]["methods"], "mine"]}
     jobs = dry_run(finished_copy, "all", *with_config(finished_copy, methods=methods, grid=grid))
     assert jobs["pretrain"] == 1 and jobs["finetune"] == 2 and "split" not in jobs
+
+
+def test_methods_with_state_run_to_the_figure(checkout):
+    """The example at the tests' size: each method its file and its entry, through both stages."""
+    example = "--configfile=config/examples/more-methods.yaml"
+    jobs = dry_run(checkout, "all", example)
+    assert jobs["pretrain"] == 4 * 2 and jobs["finetune"] == 5 * 2 * 2  # methods, label fractions, seeds
+    tiny = {
+        "extends": "config/examples/more-methods.yaml",
+        "experiment": "tiny",
+        "data": {"image_size": 36, "rooms": {"train_scenes": 96, "test_scenes": 48, "width": 40, "height": 40}},
+        "encoder": {"width": 8},
+        "augmentation": {"crop_size": 32},
+        "pretrain": {"epochs": 3, "batch_size": 32, "warmup_epochs": 1},
+        "finetune": {"epochs": 2, "batch_size": 32, "warmup_epochs": 1},
+        "methods": {"barlow_twins": {"finetune": {"frozen_epochs": 0}}},
+        "grid": {"methods": ["vicreg", "byol", "simsiam", "supervised"], "label_fractions": [1.0], "seeds": [0]},
+        "figures": {"figure5_label_fraction": None},
+    }
+    (checkout / "tiny.yaml").write_text(yaml.safe_dump(tiny))
+    overhead = "results/tiny/tables/pretraining_overhead.csv"
+    done = run_snakemake(checkout, "results/tiny/figures/figure4.svg", overhead, "--configfile=tiny.yaml")
+    assert done.returncode == 0, done.stdout
+    for method in ("vicreg", "byol", "simsiam"):
+        folder = checkout / f"results/tiny/pretrain/{method}/seed0"
+        assert json.loads((folder / "provenance.json").read_text())["status"] == "ok"
+        assert len(pd.read_csv(folder / "steps.csv")) == 3 * 3  # epochs, batches of 32 of the 96 scenes
+    traffic = pd.read_csv(checkout / overhead)
+    assert (traffic["uplink_channel_uses"] == 0).all() and len(traffic) == 3
+    figure = (checkout / "results/tiny/figures/figure4.svg").read_text()
+    assert "Missing" not in figure and "diverged" not in figure
 
 
 def test_channels_compared_in_one_grid_run_apart_and_share_a_stage_one(finished_copy):

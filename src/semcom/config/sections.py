@@ -129,9 +129,7 @@ class ScheduleSettings(Settings):
     batch_size: int = from_paper("B, scenes in a batch", "Sec. IV-A: 64", ge=2)
     drop_last: bool = silent("leave out what remains of an epoch after the last whole batch")
     optimizer: Literal["sgd", "adamw", "lars"] = from_paper(
-        "sgd; or adamw, lars, which let biases and normalisation layers decay not at all",
-        "Sec. IV-A: SGD",
-        default="sgd",
+        "sgd; or adamw, lars, which let biases and normalisation layers decay not at all", "Sec. IV-A: SGD"
     )
     momentum: float = silent("momentum of SGD and LARS, first beta of AdamW", ge=0, lt=1)
     weight_decay: float = silent("L2 penalty of SGD and LARS, named but not printed; decoupled in AdamW", ge=0)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
+from semcom.common.errors import InputError
 from semcom.config.sections import ScheduleSettings
 from semcom.training.lars import LARS
 
@@ -19,7 +20,8 @@ Group = tuple[nn.Module, float]  # networks that share a peak learning rate, and
 def make_optimizer(groups: Iterable[Group], schedule: ScheduleSettings) -> torch.optim.Optimizer:
     """The configured optimizer of torch, with a group (or two) for each network and its own peak learning rate.
 
-    SGD, which the paper names, has momentum and an L2 penalty on every parameter. AdamW takes `momentum` as its first
+    Parameters that ask for no gradient are left out. SGD, which the paper names, has momentum and an L2 penalty on every
+    parameter. AdamW takes `momentum` as its first
     beta. AdamW and LARS let biases and normalisation layers decay not at all, as their public uses do; LARS does not
     adapt their step either.
 
@@ -29,11 +31,11 @@ def make_optimizer(groups: Iterable[Group], schedule: ScheduleSettings) -> torch
     """
     made = []
     for number, (network, peak) in enumerate(groups):
+        parameters = [p for p in network.parameters() if p.requires_grad]
         shared = {"lr": peak, "peak_lr": peak, "network": number}
         if schedule.optimizer == "sgd":
-            made.append({"params": list(network.parameters()), **shared})
+            made.append({"params": parameters, **shared})
             continue
-        parameters = list(network.parameters())
         plain = {"weight_decay": 0.0} | ({"adapt": False} if schedule.optimizer == "lars" else {})
         made.append({"params": [p for p in parameters if p.dim() > 1], **shared})
         made.append({"params": [p for p in parameters if p.dim() <= 1], **shared, **plain})
@@ -81,6 +83,44 @@ def descend(
     optimizer.grad_scale = clipping_divisor(norm, schedule.clip_gradient_norm)
     optimizer.step()
     return numbers, OK
+
+
+def check_gradients(loss: Tensor, networks: Mapping[str, nn.Module], where: str) -> None:
+    """Refuse a loss that does not depend on every network that it is to train.
+
+    Args:
+        loss: scalar, before its backward pass.
+        networks: by name, as for `descend`; one without parameters to train is left out.
+        where: begins the message.
+
+    Raises:
+        InputError: names the networks.
+    """
+    reached = parameters_behind(loss)
+    missing = [
+        name
+        for name, network in networks.items()
+        if (trained := {p for p in network.parameters() if p.requires_grad}) and not trained & reached
+    ]
+    if missing:
+        raise InputError(
+            f"{where} gives no gradient to {', '.join(missing)}; each must take part in a term that is not detached, or be "
+            "left out"
+        )
+
+
+def parameters_behind(value: Tensor) -> set[Tensor]:
+    """The leaves of autograd's graph that a value depends on."""
+    found, seen, waiting = set(), set(), [getattr(value, "grad_fn", None)]  # a sum of no terms is the number 0
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            found.add(node.variable)
+        waiting += [before for before, _ in node.next_functions]
+    return found
 
 
 def clipping_divisor(norm: Tensor, bound: float | None) -> Tensor | None:

@@ -14,7 +14,7 @@ from semcom.common.reporting import Progress
 from semcom.config.jobs import PretrainJob
 from semcom.data.scenes import Scenes
 from semcom.models import precision
-from semcom.models.two_views import TwoViews
+from semcom.models.two_views import make_network
 from semcom.rng import stream
 from semcom.training import optimization
 from semcom.training.batches import steps
@@ -36,7 +36,8 @@ class Pretrained:
 def pretrain(job: PretrainJob, scenes: Scenes, seed: int, observer: Observer | None = None) -> Pretrained:
     """Run stage I on the training scenes, on the device that holds them.
 
-    Each step draws two views of a batch of scenes, encodes them, and takes an SGD step on the method's loss, eq. (15).
+    Each step draws two views of a batch of scenes, encodes them, and takes an SGD step on the method's loss, eq. (15). The
+    network is the loss file's own, or `TwoViews`; its state is all that is carried from one step to the next.
     The run stops at the first step whose loss or gradient norm is not finite, or whose gradient norm passes its bound;
     that step is logged, and not taken.
 
@@ -48,14 +49,15 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, observer: Observer | N
         encoder's weights at the end of each epoch (empty in between), and the learning rate.
 
     Raises:
-        InputError: the scenes do not fill one batch, or the device cannot compute as configured.
+        InputError: the scenes do not fill one batch, the device cannot compute as configured, the loss file's network
+            lacks what stage I needs, or the loss gives a network no gradient.
     """
     schedule, indices = job.schedule, scenes.indices["train"]
     observer = observer or Unobserved()
     loss = plugins.load("semcom.losses", job.loss)
     options = loss.Options(**job.options)
     per_epoch, total = steps_per_epoch(len(indices), schedule), total_steps(len(indices), schedule)
-    network = TwoViews(job, scenes, seed)
+    network = make_network(loss, job, scenes, seed)
     saved = observer.start(schedule.epochs)
     compute = precision.decide(job.compute, scenes.device, saved and saved["arithmetic"])
     precision.placed(network, compute, scenes.device).train()
@@ -81,15 +83,19 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, observer: Observer | N
             scenes.batch(batch), scenes.modalities, job.views, job.crop_size, streams, precision.dtype(compute),
             job.depth_encoding,
         )  # fmt: skip
-        z, z_tilde = network.features(views, compute)
-        terms = loss.terms(z, z_tilde, options)
-        readings = terms | {f"feature_norm_{m}": f.norm(dim=1).mean() for m, f in zip(job.modalities, z, strict=True)}
+        seen = network.features(views, compute)
+        terms = loss.terms(*seen, options)
+        first = zip(job.modalities, seen[0], strict=True)
+        readings = terms | {f"feature_norm_{m}": z.norm(dim=1).mean() for m, z in first}
         epoch_ends = (step + 1) % per_epoch == 0
         if epoch_ends:  # a pass over all weights, which a step need not pay for
             readings |= {f"weight_norm_{m}": optimization.weight_norm(network.encoders[m]) for m in job.modalities}
-        parts = {**network.encoders, "projectors": network.projectors}
-        numbers, status = optimization.descend(optimizer, sum(terms.values()), parts, schedule, readings)
-        del numbers["gradient_norm_projectors"]
+        total_loss, parts = sum(terms.values()), network.parts
+        if step == 0:
+            optimization.check_gradients(total_loss, parts, f"methods.{job.method}: loss '{job.loss}'")
+        numbers, status = optimization.descend(optimizer, total_loss, parts, schedule, readings)
+        for part in parts.keys() - network.encoders.keys():  # stage I throws these away
+            del numbers[f"gradient_norm_{part}"]
         rows.append(
             {
                 "experiment": job.experiment,
@@ -105,6 +111,7 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, observer: Observer | N
         )
         if status == optimization.DIVERGED:
             break
+        network.after_step(step, total)
         if epoch_ends:
             progress((step + 1) // per_epoch, loss=numbers["loss"], gradient_norm=numbers["gradient_norm"])
         observer.step_done((step + 1) // per_epoch, state)
