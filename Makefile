@@ -4,17 +4,19 @@
 # make bench   what a step, an evaluation, ingest, a job's start and the demo cost, against what they could
 # make gpu-check   on a machine with a GPU: whether and how fast everything runs on it, in under ten minutes
 # make reference   the demo, and a copy of what docs/findings.md quotes of it under results/reference/rooms
-# make keep EXPERIMENT=nyud2-small   such a copy of any finished experiment
+# make keep EXPERIMENT=nyud2-small   such a copy of any finished experiment: tables, figures, configuration, provenance
+# make lock   envs/lock.txt and lock-cpu.txt again from envs/requirements.txt, with uv
 # All first make a virtual environment in .venv; CORES and PYTHON can be given, and BENCH, the configuration to measure.
 PYTHON ?= python3
 CORES ?= 2
 BENCH ?= config/studies/bench.yaml
+UV ?= uv
 VENV := .venv
 READY := $(VENV)/ready
 # The environment's own `snakemake` and `python` come first.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo test test-slurm bench gpu-check reference keep clean
+.PHONY: demo test test-slurm bench gpu-check reference keep lock clean
 
 demo: $(READY)
 	python -m semcom.commands.check config/demo.yaml
@@ -27,14 +29,8 @@ demo: $(READY)
 reference: demo
 	$(MAKE) keep EXPERIMENT=rooms
 
-# Kept in git: figures, tables, configuration and provenance; neither models nor images of scenes.
-keep:
-	@test -f results/$(EXPERIMENT)/config.yaml || { echo "results/$(EXPERIMENT): not finished; run it to its end"; exit 1; }
-	rm -rf results/reference/$(EXPERIMENT)
-	mkdir -p results/reference/$(EXPERIMENT)
-	cd results/$(EXPERIMENT) && cp -r --parents tables/*.csv config.yaml data/class_counts.csv ../reference/$(EXPERIMENT)/ && \
-		find figures -name '*.png' ! -name contact_sheet.png -exec cp --parents {} ../reference/$(EXPERIMENT)/ \; && \
-		find . -path './*/*/*seed*' -name provenance.json -exec cp --parents {} ../reference/$(EXPERIMENT)/ \;
+keep: $(READY)
+	python -m semcom.commands.keep results/$(EXPERIMENT)
 
 test: $(READY)
 	python -m pytest
@@ -51,11 +47,21 @@ bench: $(READY)
 gpu-check: $(READY)
 	@python -m benchmarks.gpu_check
 
+# For every platform at once, every file with its hashes. PyPI's torch for Linux is the one with CUDA; the build without
+# lies in PyTorch's own index, under other hashes. lock-cpu.txt therefore names torch and torchvision by version alone.
+LOCK := $(UV) pip compile envs/requirements.txt --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --upgrade --custom-compile-command 'make lock'
+lock:
+	$(LOCK) --output-file envs/lock.txt >/dev/null
+	$(LOCK) --constraints envs/lock.txt --output-file envs/lock-cpu.txt >/dev/null \
+		$$(sed -nE 's/^(torch|torchvision|triton|(nvidia|cuda)-[a-z0-9-]+)==.*/--no-emit-package \1/p' envs/lock.txt)
+	grep -E '^torch(vision)?==' envs/requirements.txt >> envs/lock-cpu.txt
+
 $(READY): envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 		{ echo "Python 3.11 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version); name one: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --editable '.[browser]'
+	$(VENV)/bin/python -m pip install --quiet --editable '.[browser,format]'
 	touch $@
 
 clean:

@@ -7,35 +7,7 @@
 #   snakemake -n                                              what would run, and why
 #
 # One configuration file is one experiment (config/README.md).
-from snakemake.utils import min_version
-
-min_version("9.19")
+include: "workflow/Snakefile"
 
 
-include: "workflow/rules/common.smk"
-include: "workflow/rules/local_gpu.smk"
-include: "workflow/rules/slurm.smk"
-include: "workflow/rules/data.smk"
-include: "workflow/rules/pretrain.smk"
-include: "workflow/rules/finetune.smk"
-include: "workflow/rules/tables.smk"
-include: "workflow/rules/figures.smk"
-include: "workflow/rules/claims.smk"
-include: "workflow/rules/report.smk"
-include: "workflow/rules/partial.smk"
-include: "workflow/rules/sizing.smk"
-include: "workflow/rules/handlers.smk"
-
-
-rule all:
-    default_target: True
-    input:
-        ARTEFACTS,
-        REPORT,
-    localrule: True
-
-
-rule report:
-    input:
-        REPORT,
-    localrule: True
+workflow.default_target = "all"  # that of an included file is dropped

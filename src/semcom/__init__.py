@@ -16,5 +16,5 @@ Each line imports from itself and from those above it, never from below; a test 
     analysis               what runs leave, and what follows from it: tables, trials, claims
     figures                what a reader sees
     planning               what it takes in full, and how far it is
-    commands               what is typed: check, status, partial, compare_sizes
+    commands               what is typed: check, status, partial, keep, compare_sizes
 """

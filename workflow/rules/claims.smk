@@ -26,7 +26,7 @@ if CONFIG.tables.trials and CONFIG.tables.trials_kind == "ablation":
         params:
             config=CONFIG.model_dump(),
         message:
-            "Ablation {CONFIG.tables.trials} of {RESULTS}"
+            f"Ablation {CONFIG.tables.trials} of {RESULTS}"
         script:
             "../scripts/ablation.py"
 
@@ -48,7 +48,7 @@ elif CONFIG.tables.trials:
         params:
             config=CONFIG.model_dump(),
         message:
-            "Table of {CONFIG.tables.trials} of {RESULTS}"
+            f"Table of {CONFIG.tables.trials} of {RESULTS}"
         script:
             "../scripts/trials.py"
 
@@ -72,6 +72,6 @@ rule claims:
         settings=CONFIG.tables.model_dump(),
         methods=CONFIG.grid.methods,
     message:
-        "Claims of {RESULTS}"
+        f"Claims of {RESULTS}"
     script:
         "../scripts/claims.py"

@@ -4,13 +4,22 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-# The rules run the package of this checkout, whether or not one is installed.
-SOURCE = str(Path(workflow.basedir) / "src")
-sys.path.insert(0, SOURCE)
-inherited = dict(os.environ).get("PYTHONPATH")
-os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [SOURCE, inherited])))
-
 from snakemake.exceptions import WorkflowError
+
+# The rules run the package of their own checkout, whether or not one is installed. Rules that Snakemake has fetched for
+# a module, as from GitHub, have no checkout around them, and run the installed package.
+RULES = workflow.current_basedir
+CHECKOUT = Path(RULES).parents[1] if isinstance(RULES, os.PathLike) else None
+if CHECKOUT:
+    SOURCE = str(CHECKOUT / "src")
+    sys.path.insert(0, SOURCE)
+    inherited = dict(os.environ).get("PYTHONPATH")
+    os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [SOURCE, inherited])))
+elif find_spec("semcom") is None:
+    raise WorkflowError(
+        "the rules were fetched without the package that they run, and no package 'semcom' is installed; install that "
+        "of the same repository and version beside Snakemake: pip install git+<its address>@<version>"
+    )
 
 from semcom.config import jobs, paths
 from semcom.common import plugins
@@ -19,9 +28,14 @@ from semcom.common.errors import InputError
 from semcom.config.stage import Stage
 from semcom.common.sources import source_files
 
+if config and config is not workflow.modifier_stack[0].globals["config"]:
+    raise WorkflowError(
+        "module: `config:` must be `config`; put values of your own into a file, and name it as configfile"
+    )
+
 # The file is read here, with those that it extends: Snakemake by itself reads the one that was given, or none.
 try:
-    FILE = given_file(workflow.overwrite_configfiles)
+    FILE = given_file(workflow.overwrite_configfiles or workflow.configfiles)  # the latter: of a workflow around this
     CONFIG = load_config(FILE, settings=workflow.config_settings.config)
     CONFIG.check_files()
     if CONFIG.given_texts() and workflow.is_main_process:
@@ -67,6 +81,13 @@ wildcard_constraints:
     seed=r"\d+",
     snr_db=r"-?\d+(\.\d+)?",
     label_fraction=r"\d+(\.\d+)?",
+
+
+def report_source(name):
+    """A caption or the style of the report; in a checkout relative to here, so that moving it reruns nothing."""
+    if CHECKOUT:
+        return os.path.relpath(CHECKOUT / "workflow/report" / name)
+    return workflow.source_path(f"../report/{name}")
 
 
 def finetune_files(name, label_fractions=None, methods=None):

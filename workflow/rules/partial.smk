@@ -9,6 +9,6 @@ rule partial:
     conda:
         "../../envs/semcom.yaml"
     message:
-        "Figures and tables of the runs of {RESULTS} that are finished"
+        f"Figures and tables of the runs of {RESULTS} that are finished"
     script:
         "../scripts/partial.py"

@@ -3,7 +3,6 @@
 # Every item of the report has one label. With more, Snakemake 9's report turns a label whose two values share a
 # category evenly into a switch, and the page goes blank where an item lacks one of the two.
 REPORT = f"{RESULTS}/report.html"
-REPORT_SOURCES = os.path.relpath(Path(workflow.basedir) / "workflow/report")  # moving a checkout reruns nothing
 TABLE_PAGES = {  # table -> category, title, caption
     "tables/summary": ("Tables", "Accuracy at the end of training", "summary"),
     "tables/rounds_to_target": ("Tables", "Communication to reach a target", "rounds_to_target"),
@@ -35,6 +34,10 @@ if CONFIG.tables.trials in {Path(file).stem for file in ARTEFACTS}:
         f"tables.trials: '{CONFIG.tables.trials}' is the name of another table or figure; take a new one"
     )
 
+CAPTIONS = []  # those that were fetched change with their version alone
+if CHECKOUT:
+    CAPTIONS = sorted(report_source(path.name) for path in (CHECKOUT / "workflow/report").glob("*.rst"))
+
 
 report: "../report/workflow.rst"
 
@@ -63,7 +66,7 @@ for table, (category, title, caption) in TABLE_PAGES.items():
             f"{Path(table).name}_page"
         input:
             table=f"{RESULTS}/{table}.csv",
-            caption=f"{REPORT_SOURCES}/{caption}.rst",
+            caption=report_source(f"{caption}.rst"),
         output:
             report(
                 f"{RESULTS}/{table}.html",
@@ -90,8 +93,8 @@ rule html_report:
     input:
         artefacts=ARTEFACTS + [f"{RESULTS}/{table}.html" for table in TABLE_PAGES],
         config=f"{RESULTS}/config.yaml",
-        captions=sorted(map(str, Path(REPORT_SOURCES).glob("*.rst"))),
-        style=f"{REPORT_SOURCES}/style.css",
+        captions=CAPTIONS,
+        style=report_source("style.css"),
     output:
         REPORT,
     log:

@@ -45,7 +45,7 @@ rule predict:
     params:
         config=CONFIG.model_dump(),
     message:
-        "Predict what {RESULTS} takes"
+        f"Predict what {RESULTS} takes"
     script:
         "../scripts/predict.py"
 
@@ -60,7 +60,7 @@ rule sizing:
     conda:
         "../../envs/semcom.yaml"
     message:
-        "What {RESULTS} takes in full"
+        f"What {RESULTS} takes in full"
     script:
         "../scripts/sizing.py"
 
@@ -76,6 +76,6 @@ rule sizing_compared:
         predicted=f"{SIZING}/predicted.csv",
         compared=f"{SIZING}/compared.csv",
     message:
-        "What {RESULTS} took, against the prediction"
+        f"What {RESULTS} took, against the prediction"
     script:
         "../scripts/sizing_compared.py"

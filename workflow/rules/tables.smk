@@ -29,7 +29,7 @@ rule tables:
         settings=CONFIG.tables.model_dump(),
         methods=CONFIG.grid.methods,
     message:
-        "Tables of {RESULTS}"
+        f"Tables of {RESULTS}"
     script:
         "../scripts/tables.py"
 
@@ -70,6 +70,6 @@ rule pretraining_tables:
         },
         bits_per_value=CONFIG.ledger.bits_per_value,
     message:
-        "Tables of stage I of {RESULTS}"
+        f"Tables of stage I of {RESULTS}"
     script:
         "../scripts/pretraining_tables.py"

@@ -1,0 +1,104 @@
+"""Keeps what a reader needs of a finished experiment: tables, figures, configuration, and a table of provenance.
+
+    python -m semcom.commands.keep results/nyud2-small
+
+Writes `results/reference/nyud2-small/` in the place of an earlier one, whole or not at all. It holds neither models nor
+images of scenes, and nothing of runs that the experiment's `config.yaml` does not name.
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from semcom.analysis.provenance_table import provenance_table, write_provenance
+from semcom.common.errors import InputError
+from semcom.config import paths
+from semcom.config.experiment import Config, load_config
+from semcom.runs.grid import FINISHED, grid_state
+
+SUMMARY, COUNTS = "tables/summary.csv", "data/class_counts.csv"
+SHOWS_SCENES = "contact_sheet.png"
+
+
+def keep(folder: Path) -> Path:
+    """Copy a finished experiment to `reference/` beside its folder.
+
+    Args:
+        folder: `results/<experiment>`, of any working directory.
+
+    Returns:
+        The copy's folder.
+
+    Raises:
+        InputError: the experiment is not finished, or its tables are of other methods than its configuration.
+    """
+    remedy = "run its target `all` to the end"
+    if not (folder / "config.yaml").is_file():
+        raise InputError(
+            f"{folder}: no config.yaml, so no finished experiment lies here; {remedy}, or correct the path"
+        )
+    config = load_config(folder / "config.yaml")
+    root = folder.resolve().parents[1]
+    if root / paths.results(config.experiment) != folder.resolve():
+        raise InputError(f"{folder}: its config.yaml is of experiment '{config.experiment}'; give the folder of that")
+    states = grid_state(config, root)
+    unfinished = [state for state in states if state.state not in FINISHED]
+    if unfinished:
+        first = unfinished[0]
+        why = f"{first.state}: {first.reason}" if first.reason else first.state
+        raise InputError(
+            f"{folder}: {len(unfinished)} of {len(states)} runs are not finished, such as {first.run} ({why}); {remedy}"
+        )
+    _check_tables(config, folder, remedy)
+    target = folder.parent / "reference" / config.experiment
+    staged = target.with_name(f"{target.name}.tmp")
+    shutil.rmtree(staged, ignore_errors=True)
+    try:
+        for file in _kept(folder):
+            copy = staged / file.relative_to(folder)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
+        write_provenance(provenance_table(config, root), staged / "provenance.csv")
+        shutil.rmtree(target, ignore_errors=True)
+        staged.rename(target)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    return target
+
+
+def _check_tables(config: Config, folder: Path, remedy: str) -> None:
+    """Tables that an earlier configuration left must not be kept beside the present one."""
+    for name in (SUMMARY, COUNTS):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder}: no {name}; {remedy}")
+    summary = folder / SUMMARY
+    shown = set(pd.read_csv(summary)["method"])
+    if shown != set(config.grid.methods):
+        raise InputError(
+            f"{summary}: shows {', '.join(sorted(shown))}, and config.yaml names "
+            f"{', '.join(sorted(config.grid.methods))}; {remedy}"
+        )
+
+
+def _kept(folder: Path) -> list[Path]:
+    figures = [path for path in sorted(folder.glob("figures/*.png")) if path.name != SHOWS_SCENES]
+    return [folder / "config.yaml", folder / COUNTS, *sorted(folder.glob("tables/*.csv")), *figures]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m semcom.commands.keep", description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="of a finished experiment: results/<experiment>")
+    try:
+        print(f"kept in {keep(parser.parse_args(arguments).folder)}")
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
