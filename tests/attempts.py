@@ -22,5 +22,10 @@ def own_signals():
 def attempt_in(folder: Path, stage: str = Stage.PRETRAIN, job: dict | None = None, seed: int = 0) -> Attempt:
     """An attempt whose checkpoint is `run.pt` in the folder, and whose only output is `results/provenance.json`."""
     return Attempt(
-        Stage(stage), job or {}, seed, checkpoint=folder / "run.pt", inputs=[], outputs=[folder / "results/provenance.json"]
+        Stage(stage),
+        job or {},
+        seed,
+        checkpoint=folder / "run.pt",
+        inputs=[],
+        outputs=[folder / "results/provenance.json"],
     )

@@ -111,7 +111,10 @@ def test_an_unknown_key(demo):
 def test_a_missing_file_of_the_users_own(demo):
     change(demo, data={"files": {"labeled_mat": "nowhere.mat", "splits_mat": "nowhere_splits.mat"}})
     printed = failing_demo(demo)
-    assert "error: data.files.labeled_mat: no file 'nowhere.mat'; correct the path" in printed and "Traceback" not in printed
+    assert (
+        "error: data.files.labeled_mat: no file 'nowhere.mat'; correct the path" in printed
+        and "Traceback" not in printed
+    )
 
 
 def test_broken_yaml(demo):
