@@ -68,7 +68,7 @@ with h5py.File(sys.argv[1]) as file:
 INGEST = """
 import sys, tempfile
 from pathlib import Path
-from semcom.data.scenes import ingest
+from semcom.data.ingest import ingest
 with tempfile.TemporaryDirectory(dir=sys.argv[5]) as folder:
     ingest(sys.argv[3], {"labeled_mat": sys.argv[1], "splits_mat": sys.argv[4]}, Path(folder) / "scenes.h5",
            size=int(sys.argv[2]), counts_csv=Path(folder) / "counts.csv")

@@ -61,7 +61,7 @@ INGEST = """
 import json, sys, time
 from pathlib import Path
 from benchmarks.scale import Repeated
-from semcom.data.scenes import write_scenes
+from semcom.data.ingest import write_scenes
 from semcom.common.usage import peak_memory_mb
 source = Repeated(Path(sys.argv[1]), int(sys.argv[2]))
 before, began = peak_memory_mb(), time.perf_counter()

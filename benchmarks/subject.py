@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from semcom.common.errors import InputError
 from semcom.config import jobs, paths
-from semcom.config.experiment import Config, load_config
+from semcom.config.experiment import Config
+from semcom.config.loading import load_config
 from semcom.config.sections import ComputeSettings
 from semcom.data.scenes import Scenes, load_scenes
 from semcom.models.encoders import make_encoders

@@ -20,8 +20,8 @@ from semcom.analysis.records import ROUNDS_COLUMNS, RUN, write_csv
 from semcom.analysis.statistics import t_interval
 from semcom.commands import compare
 from semcom.common.errors import InputError
-from semcom.config.experiment import load_config, parse_config
 from semcom.config.figure_axes import TAKEN, flattened
+from semcom.config.loading import load_config, parse_config
 from semcom.config.stage import Stage
 from semcom.figures import style
 from semcom.figures.accuracy import accuracy_figure
@@ -315,7 +315,7 @@ def test_the_same_bytes_from_two_processes_with_true_type_text(tmp_path):
     script = """
 import sys, pandas
 from semcom.analysis.accuracy_by import accuracy_by_table
-from semcom.config.experiment import load_config
+from semcom.config.loading import load_config
 from semcom.figures.accuracy_by import accuracy_by_figure
 from semcom.figures.panels import save
 folder, out = sys.argv[1:]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
-from semcom.config.experiment import load_config
+from semcom.config.loading import load_config
 from semcom.data.scenes import Modality
 from semcom.models.torchvision_import import import_torchvision
 from semcom.rng import stream

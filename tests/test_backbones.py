@@ -10,7 +10,8 @@ import yaml
 from conftest import ROOT
 from semcom.common import plugins
 from semcom.common.errors import InputError
-from semcom.config.experiment import BACKBONE_OFFERS, parse_config
+from semcom.config.experiment import BACKBONE_OFFERS
+from semcom.config.loading import parse_config
 from semcom.config.sections import EncoderSettings
 from semcom.models import backbones
 from semcom.models.torchvision_import import import_torchvision

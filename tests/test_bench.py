@@ -21,7 +21,7 @@ from benchmarks.steps import WARM_UP, TakingTurns
 from benchmarks.subject import Subject
 from benchmarks.timing import COLUMNS, Target, by_turns, row
 from semcom.common import processor
-from semcom.config.experiment import load_config
+from semcom.config.loading import load_config
 from semcom.models.precision import decide, in_words
 from semcom.planning.calibration import EnoughSteps
 

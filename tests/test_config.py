@@ -14,8 +14,10 @@ import yaml
 from conftest import ROOT
 from semcom.analysis.trials import changes
 from semcom.common.errors import InputError
-from semcom.config.experiment import Config, given_file, load_config, merged, parse_config, read_layers
+from semcom.config.experiment import Config
 from semcom.config.jobs import FinetuneJob, finetune_job, pretrain_job
+from semcom.config.loading import given_file, load_config, parse_config, read_layers
+from semcom.config.merging import merged
 from semcom.config.paths import folder, runs
 from semcom.config.reference import CHOICES, choices, choices_page, leaves, reasons, schema
 
@@ -569,7 +571,7 @@ def test_config_yaml_marks_every_value_on_which_the_paper_is_silent():
 
 
 def test_reading_a_configuration_does_not_import_torch():
-    code = "import sys; from semcom.config.experiment import load_config; load_config('config/config.yaml'); "
+    code = "import sys; from semcom.config.loading import load_config; load_config('config/config.yaml'); "
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={"PYTHONPATH": "src"}).returncode == 0
 

@@ -13,7 +13,7 @@ import quotes
 import yaml
 
 from conftest import ROOT
-from semcom.config.experiment import load_config
+from semcom.config.loading import load_config
 
 PAGES = [
     ROOT / "README.md",

@@ -18,9 +18,10 @@ from PIL import Image
 
 from nyud2_files import HEIGHT, TYPES, WIDTH, named, pictures, write_both, write_labeled, write_splits
 from semcom.common.errors import InputError
+from semcom.data.ingest import ingest, write_scenes
 from semcom.data.nyud2_layout import CLASSES, PUBLISHED_COUNTS
 from semcom.data.readers.nyud2 import open_scenes
-from semcom.data.scenes import ingest, load_scenes, scene_table, stored_spec, write_scenes
+from semcom.data.scenes import load_scenes, scene_table, stored_spec
 from semcom.data.source import COLOUR_IMAGE, METRIC_DEPTH, SURFACE_NORMALS, ModalitySpec
 from semcom.data.splits import WITHHELD, split_table
 

@@ -13,7 +13,7 @@ from semcom.analysis.provenance_table import DIGEST, settings_digest
 from semcom.commands.keep import keep
 from semcom.common.errors import InputError
 from semcom.config import paths
-from semcom.config.experiment import load_config
+from semcom.config.loading import load_config
 from semcom.config.paths import Run
 from semcom.config.stage import Stage
 from test_state import CONFIG, finish, folder

@@ -12,7 +12,7 @@ import torch
 
 import reference
 from semcom.common import plugins
-from semcom.config.experiment import load_config
+from semcom.config.loading import load_config
 from semcom.losses import barlow_twins, decoupled, simclr
 from semcom.losses._correlation import correlation
 from semcom.models.torchvision_import import import_torchvision

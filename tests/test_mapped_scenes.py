@@ -14,9 +14,10 @@ import torch
 from conftest import ROOT
 from nyud2_files import named, write_both
 from semcom.common.errors import InputError
-from semcom.config.experiment import load_config
 from semcom.config.jobs import finetune_job, pretrain_job
-from semcom.data.scenes import ingest, load_scenes, scene_table, write_scenes
+from semcom.config.loading import load_config
+from semcom.data.ingest import ingest, write_scenes
+from semcom.data.scenes import load_scenes, scene_table
 from semcom.data.source import COLOUR_IMAGE, METRIC_DEPTH
 from semcom.training.finetune import finetune
 from semcom.training.pretrain import pretrain

@@ -20,7 +20,7 @@ import yaml
 from conftest import ROOT, copy_checkout, run_snakemake
 from semcom.commands import check
 from semcom.common.reporting import duration
-from semcom.config.experiment import load_config
+from semcom.config.loading import load_config
 from semcom.config.paths import Run, runs
 from semcom.config.stage import Stage
 from semcom.planning import overall

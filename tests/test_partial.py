@@ -14,7 +14,7 @@ from semcom.analysis.records import write_csv
 from semcom.commands.partial import MISSING_COLUMNS, missing_runs, write_partial
 from semcom.common.errors import InputError
 from semcom.config import paths
-from semcom.config.experiment import load_config
+from semcom.config.loading import load_config
 from semcom.config.paths import Run
 from semcom.config.stage import Stage
 from semcom.figures import accuracy

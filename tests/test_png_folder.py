@@ -11,9 +11,10 @@ from PIL import Image
 from conftest import ROOT, run_snakemake
 from semcom.commands.render_png_folder import main as render
 from semcom.common.errors import InputError
-from semcom.config.experiment import load_config
+from semcom.config.loading import load_config
+from semcom.data.ingest import ingest
 from semcom.data.readers.png_folder import files_read, open_scenes
-from semcom.data.scenes import ingest, scene_table
+from semcom.data.scenes import scene_table
 from semcom.rooms.dataset import render_room, rooms
 from semcom.rooms.png_writer import surface_normals
 

@@ -12,7 +12,7 @@ import torch
 from conftest import ROOT
 from semcom.common import processor
 from semcom.common.errors import InputError
-from semcom.config.experiment import load_config, parse_config
+from semcom.config.loading import load_config, parse_config
 from semcom.models import precision
 from semcom.models.precision import decide, decided
 from semcom.training.finetune import finetune
@@ -103,7 +103,7 @@ def test_this_processor_can_be_held_to_avx2():
     """The real libraries in a process of its own: float32 wherever bfloat16 would be emulated."""
     code = """
 import torch
-from semcom.config.experiment import load_config
+from semcom.config.loading import load_config
 from semcom.models.precision import decide
 print(decide(load_config("config/config.yaml").compute, torch.device("cpu")).precision)
 """

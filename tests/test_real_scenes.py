@@ -15,8 +15,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from semcom.data.ingest import ingest
 from semcom.data.nyud2_layout import CLASSES, PUBLISHED_COUNTS
-from semcom.data.scenes import ingest, load_scenes, scene_table
+from semcom.data.scenes import load_scenes, scene_table
 from semcom.data.splits import label_subset, split_table
 
 FOLDER = os.environ.get("SEMCOM_NYUD2_FOLDER")

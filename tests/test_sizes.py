@@ -7,7 +7,7 @@ import yaml
 
 from conftest import ROOT
 from semcom.commands.compare_sizes import main
-from semcom.config.experiment import parse_config
+from semcom.config.loading import parse_config
 from semcom.figures.sizes import sizes_figure, sizes_table
 
 COLUMNS = [f"{q}_{b}" for q in ("accuracy", "accuracy_difference") for b in ("mean", "ci95_low", "ci95_high")]

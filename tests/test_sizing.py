@@ -12,7 +12,7 @@ from conftest import ROOT, run_snakemake
 from semcom.common.errors import InputError
 from semcom.common.reporting import duration
 from semcom.config import paths
-from semcom.config.experiment import load_config
+from semcom.config.loading import load_config
 from semcom.config.paths import Run
 from semcom.config.stage import Stage
 from semcom.planning import calibration, estimate

@@ -11,8 +11,8 @@ import yaml
 from conftest import ROOT
 from semcom.analysis.records import collect_round_steps, write_csv
 from semcom.common.errors import InputError
-from semcom.config.experiment import load_config
 from semcom.config.jobs import FinetuneJob, PretrainJob, finetune_job, pretrain_job
+from semcom.config.loading import load_config
 from semcom.config.sections import BlockSettings
 from semcom.data.scenes import Modality, Scenes
 from semcom.figures.training_curves import gradient_figure

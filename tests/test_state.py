@@ -19,7 +19,7 @@ import yaml
 from conftest import ROOT
 from semcom.commands import status
 from semcom.config import jobs, paths
-from semcom.config.experiment import load_config
+from semcom.config.loading import load_config
 from semcom.config.paths import Run
 from semcom.config.stage import Stage
 from semcom.runs.grid import DIVERGED, DONE, FAILED, INTERRUPTED, RUNNING, STATES, WAITING, grid_state

@@ -6,8 +6,9 @@ import scipy.io
 from PIL import Image
 
 from semcom.common.errors import InputError
+from semcom.data.ingest import ingest
 from semcom.data.readers.sunrgbd import CLASSES, files_read, metres, open_scenes
-from semcom.data.scenes import ingest, scene_table
+from semcom.data.scenes import scene_table
 
 SCENES = {  # folder within SUNRGBD: split and type
     "kv1/NYUdata/NYU0001": ("test", "bedroom"),

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from conftest import ROOT
-from semcom.config.experiment import load_config
+from semcom.config.loading import load_config
 from semcom.rng import stream, stream_seed
 from semcom.training.batches import epoch_batches
 from semcom.training.optimization import (

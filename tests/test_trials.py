@@ -11,7 +11,7 @@ from conftest import ROOT
 from semcom.analysis.statistics import t_interval
 from semcom.analysis.trials import ablation_table, changes, trial_table
 from semcom.common.errors import InputError
-from semcom.config.experiment import parse_config
+from semcom.config.loading import parse_config
 
 TRIALS = {
     "simclr-fast": {"like": "simclr", "pretrain": {"learning_rate": 0.5}},

@@ -9,7 +9,7 @@ from conftest import ROOT, run_snakemake
 from semcom.common import plugins
 from semcom.common.errors import InputError
 from semcom.common.reporting import logger
-from semcom.config.experiment import load_config, parse_config
+from semcom.config.loading import load_config, parse_config
 from semcom.config.sections import EncoderSettings
 from semcom.models import backbones
 from semcom.models.encoders import make_encoders, save_encoders

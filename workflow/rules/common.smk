@@ -23,7 +23,8 @@ elif find_spec("semcom") is None:
 
 from semcom.config import jobs, paths
 from semcom.common import plugins
-from semcom.config.experiment import LINK_OFFERS, given_file, load_config, read_layers
+from semcom.config.experiment import LINK_OFFERS
+from semcom.config.loading import given_file, load_config, read_layers
 from semcom.common.errors import InputError
 from semcom.config.stage import Stage
 from semcom.common.sources import source_files

@@ -41,7 +41,7 @@ rule ingest:
     """Read the raw files scene by scene, check them, and write the one format that everything downstream reads."""
     input:
         raw=read_files,
-        code=sources("semcom.data.scenes", f"semcom.data.readers.{CONFIG.data.reader}"),
+        code=sources("semcom.data.ingest", f"semcom.data.readers.{CONFIG.data.reader}"),
     output:
         scenes=f"{RESULTS}/data/scenes.h5",
         counts=report(

@@ -4,7 +4,7 @@ from semcom.analysis.records import collect_round_steps, collect_rounds, collect
 from semcom.analysis.tables import run_accuracy
 from semcom.analysis.trials import ablation_table
 from semcom.common.reporting import reported_to
-from semcom.config.experiment import parse_config
+from semcom.config.loading import parse_config
 from semcom.figures import panels
 from semcom.figures.ablation import ablation_figure
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from semcom.common.reporting import Progress, logger, reported_to
-from semcom.data.scenes import ingest
+from semcom.data.ingest import ingest
 
 with reported_to(snakemake.log[0]):
     counts = ingest(

@@ -4,7 +4,7 @@ import pandas as pd
 
 from semcom.analysis.records import write_csv
 from semcom.common.reporting import reported_to
-from semcom.config.experiment import parse_config
+from semcom.config.loading import parse_config
 from semcom.planning.estimate import predict
 
 with reported_to(snakemake.log[0]):

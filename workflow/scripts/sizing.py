@@ -3,7 +3,7 @@
 import pandas as pd
 
 from semcom.common.reporting import logger, reported_to
-from semcom.config.experiment import parse_config
+from semcom.config.loading import parse_config
 from semcom.planning.estimate_text import prediction_text
 
 with reported_to(snakemake.log[0]):

@@ -2,7 +2,7 @@
 
 from semcom.analysis.records import write_csv
 from semcom.common.reporting import logger, reported_to
-from semcom.config.experiment import parse_config
+from semcom.config.loading import parse_config
 from semcom.planning.estimate import compare, measured, read_prediction
 from semcom.planning.estimate_text import comparison_text
 from semcom.runs.grid import grid_state

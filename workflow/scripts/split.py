@@ -2,7 +2,7 @@
 
 from semcom.common.files import written_atomically
 from semcom.common.reporting import reported_to
-from semcom.config.experiment import parse_config
+from semcom.config.loading import parse_config
 from semcom.data.scenes import scene_table
 from semcom.data.splits import check_split, split_table
 

@@ -4,7 +4,7 @@ from semcom.analysis.records import collect_rounds, collect_steps, write_csv
 from semcom.analysis.tables import run_accuracy
 from semcom.analysis.trials import trial_table
 from semcom.common.reporting import reported_to
-from semcom.config.experiment import parse_config
+from semcom.config.loading import parse_config
 
 with reported_to(snakemake.log[0]):
     config = parse_config(snakemake.params.config)

@@ -11,8 +11,9 @@ from semcom.analysis.records import collect_rounds
 from semcom.analysis.tables import summary
 from semcom.common.errors import InputError
 from semcom.common.plugins import did_you_mean
-from semcom.config.experiment import Config, load_config
+from semcom.config.experiment import Config
 from semcom.config.figure_axes import flattened, spelled
+from semcom.config.loading import load_config
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from semcom.common.errors import InputError
 from semcom.config import paths
-from semcom.config.experiment import load_config
+from semcom.config.loading import load_config
 from semcom.config.stage import Stage
 
 

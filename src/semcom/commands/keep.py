@@ -17,7 +17,8 @@ import pandas as pd
 from semcom.analysis.provenance_table import provenance_table, write_provenance
 from semcom.common.errors import InputError
 from semcom.config import paths
-from semcom.config.experiment import Config, load_config
+from semcom.config.experiment import Config
+from semcom.config.loading import load_config
 from semcom.runs.grid import FINISHED, grid_state
 
 SUMMARY, COUNTS = "tables/summary.csv", "data/class_counts.csv"

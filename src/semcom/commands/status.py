@@ -21,7 +21,8 @@ import yaml
 
 from semcom.common.errors import InputError
 from semcom.common.reporting import duration
-from semcom.config.experiment import Config, given_file, load_config
+from semcom.config.experiment import Config
+from semcom.config.loading import given_file, load_config
 from semcom.config.stage import Stage
 from semcom.runs.grid import DIVERGED, DONE, FAILED, INTERRUPTED, RUNNING, STATES, WAITING, RunState, grid_state
 

@@ -16,7 +16,8 @@ import yaml
 from semcom.common import plugins
 from semcom.common.files import write_text
 from semcom.common.settings import Settings
-from semcom.config.experiment import LINK_OFFERS, Config, load_config
+from semcom.config.experiment import LINK_OFFERS, Config
+from semcom.config.loading import load_config
 from semcom.config.sections import ChannelSettings, FinetuneSettings, MethodSettings, PretrainSettings
 
 CHOICES = Path("docs/choices.md")

@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from semcom.common.errors import InputError
-from semcom.config.experiment import Config, load_config
+from semcom.config.experiment import Config
+from semcom.config.loading import load_config
 from semcom.figures import panels, style
 
 SPLIT = "test"
