@@ -152,12 +152,16 @@ def test_an_earlier_copy_is_replaced_as_a_whole_or_stays(tmp_path):
     keep(results)
     (results / "tables/old.csv").unlink()
     (results / "figures/broken.png").symlink_to("nowhere")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(InputError, match="broken.png: No such file or directory; what .*reference/test held stays"):
         keep(results)
     reference = tmp_path / "results/reference"
     assert files(reference) == {f"test/{name}" for name in expected | {"tables/old.csv"}}
     (results / "figures/broken.png").unlink()
-    assert files(keep(results)) == expected
+    with pytest.raises(InputError, match="holds tables/old.csv, which this experiment does not have"):
+        keep(results)  # it may be of another study of the same name
+    assert files(reference) == {f"test/{name}" for name in expected | {"tables/old.csv"}}
+    (reference / "test/tables/old.csv").unlink()
+    assert files(keep(results)) == expected and files(reference) == {f"test/{name}" for name in expected}
 
 
 @pytest.mark.parametrize(

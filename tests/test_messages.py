@@ -351,6 +351,7 @@ def plant_record(folder: Path, run: Run, done: int, total: int) -> None:
         cell = "results/test/checkpoints/finetune/{method}/snr{snr_db}/labels{label_fraction}/seed{seed}.json"
         path = folder / run.fill(cell)
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".pt").touch()  # its checkpoint
     RunRecord(run.stage, done, total, "x", None, None, "", "", "host", 1, None, 1, None).write(path)
 
 
@@ -419,6 +420,15 @@ def test_a_run_that_begins_anew_promises_nothing(tmp_path):
     assert whole.line(10.0) == "all: 0 of 6 steps, 0 % of the work"
     plant_record(tmp_path, STAGE_ONE, 1, 3)
     assert whole.line(20.0) == "all: 2 of 6 steps, 33 % of the work, 20 s left"
+
+
+def test_a_record_without_a_checkpoint_counts_for_nothing(tmp_path):
+    """Unless a process is at work: else the run begins anew."""
+    plant_splits(tmp_path)
+    plant_record(tmp_path, STAGE_ONE, 2, 3)
+    (tmp_path / "results/test/checkpoints/pretrain/simclr/seed0.pt").unlink()
+    whole = Overall(CONFIG, [STAGE_ONE], lambda run: False, tmp_path)
+    assert whole.line(0.0) == "all: 0 of 6 steps, 0 % of the work"
 
 
 def test_the_lines_end_with_the_jobs(tmp_path, capsys):

@@ -180,6 +180,20 @@ def test_stage_one_stops_at_the_step_that_diverges_and_does_not_take_it():
     pd.testing.assert_frame_equal(result.steps.drop(columns="status"), steps.drop(columns="status").iloc[: first + 1])
 
 
+def test_the_log_of_stage_one_has_its_columns_in_order_also_where_the_first_step_diverges():
+    """Up to `gradient_norm`, the terms add up to the loss; weight norms are read where an epoch or the run ends."""
+    for bound, rows in ((1e9, 4), (1e-9, 1)):
+        steps = pretrain(stage_one(epochs=2, diverged_gradient_norm=bound), made_scenes(), 0).steps
+        columns = list(steps)
+        terms = columns[columns.index("loss") + 1 : columns.index("gradient_norm")]
+        assert len(steps) == rows and len(terms) == 6
+        assert steps[terms].sum(axis=1).to_numpy() == pytest.approx(steps["loss"].to_numpy(), rel=1e-5)
+        assert columns[-8:-2] == [
+            f"{what}_norm_{m}" for what in ("gradient", "weight", "feature") for m in ("rgb", "depth")
+        ]
+        assert steps["weight_norm_rgb"].notna().tolist() == ([False, True] * 2 if rows == 4 else [True])
+
+
 def test_a_loss_that_is_not_finite_ends_stage_one():
     result = pretrain(stage_one("simclr", epochs=4, learning_rate=1e30), made_scenes(), 0)
     assert result.status == optimization.DIVERGED and 1 < len(result.steps) < 8

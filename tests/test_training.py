@@ -97,12 +97,10 @@ def test_sgd_decays_everything_and_the_others_neither_biases_nor_normalisation()
 
 
 def _lars_by_hand(w, g, v, lr, beta, momentum, *, adapt):
-    """Algorithm 1 of arXiv 1708.03888 for one layer; without `adapt` plain SGD with no decay."""
-    if adapt:
-        g = g + beta * w
-        g = 0.001 * w.norm() / g.norm() * g
-    v = g if v is None else momentum * v + g
-    return w - lr * v, v
+    """Algorithm 1 of arXiv 1708.03888 for one layer, at a constant rate; without `adapt` plain SGD with no decay."""
+    local = 0.001 * w.norm() / (g.norm() + beta * w.norm()) if adapt else 1.0
+    v = momentum * (0 if v is None else v) + lr * local * (g + beta * w * adapt)
+    return w - v, v
 
 
 @pytest.mark.parametrize("bound", [None, 0.5])

@@ -128,6 +128,8 @@ def test_one_figure_needs_only_what_it_shows(checkout):
         ("link/fading/rician.py", {}, {"pretrain", "finetune", "ingest", "accuracy_figure"}),
         ("analysis/tables.py", {"tables": 1}, {"pretrain", "finetune", "ingest"}),
         ("figures/accuracy.py", {"accuracy_figure": 2}, {"pretrain", "finetune", "ingest"}),
+        ("training/process.py", {"pretrain": 3, "finetune": 8}, {"ingest"}),
+        ("models/precision.py", {"pretrain": 3, "finetune": 8}, {"ingest"}),
         ("common/reporting.py", {}, {"pretrain", "finetune", "ingest", "accuracy_figure"}),
         ("config/experiment.py", {}, {"pretrain", "finetune", "ingest", "accuracy_figure"}),
         ("rooms/raycast.py", {"render_rooms": 1}, set()),

@@ -152,7 +152,7 @@ def pretrain_job(wildcards):
 def pretrain_code(wildcards):
     """The sources of stage I, with the method's own backbone and loss."""
     loss = f"semcom.losses.{jobs.pretrain_job(CONFIG, wildcards.method).loss}"
-    return sources("semcom.training.pretrain", backbone(wildcards), loss)
+    return sources("semcom.training.pretrain", "semcom.training.process", backbone(wildcards), loss)
 
 
 def finetune_job(wildcards):
@@ -173,7 +173,7 @@ def link_modules(method, *kinds):
 
 def finetune_code(wildcards):
     """The sources of stage II, with the method's own backbone and the blocks of its link."""
-    return sources("semcom.training.finetune", backbone(wildcards), *link_modules(wildcards.method))
+    return sources("semcom.training.finetune", "semcom.training.process", backbone(wildcards), *link_modules(wildcards.method))
 
 
 def calibrated_job(wildcards):
@@ -187,7 +187,7 @@ def calibrated_code(wildcards):
     own = link_modules(wildcards.method)
     if wildcards.stage == Stage.PRETRAIN:
         own = [f"semcom.losses.{jobs.pretrain_job(CONFIG, wildcards.method).loss}"]
-    return sources("semcom.planning.calibration", backbone(wildcards), *own)
+    return sources("semcom.planning.calibration", "semcom.training.process", backbone(wildcards), *own)
 
 
 def pretrained_encoders(wildcards):

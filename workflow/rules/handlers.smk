@@ -54,5 +54,5 @@ onsuccess:
 
 
 onerror:
-    end()
     tell_failures()
+    end()

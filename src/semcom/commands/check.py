@@ -25,6 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = load_config(file)
         config.check_files()
+        if config.weights():
+            from semcom.models.weights import check_weights  # torch, which takes a second to import
+
+            check_weights(config)
         if config.given_texts():
             from semcom.figures.style import check_texts  # matplotlib, only where it has something to check
 

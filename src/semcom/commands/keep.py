@@ -2,8 +2,9 @@
 
     python -m semcom.commands.keep results/nyud2-small
 
-Writes `results/reference/nyud2-small/` in the place of an earlier one, whole or not at all. It holds neither models nor
-images of scenes, and nothing of runs that the experiment's `config.yaml` does not name.
+Writes `results/reference/nyud2-small/` in the place of an earlier one, whole or not at all, and takes nothing away that
+the new one does not have. It holds neither models nor images of scenes. Tables of other methods than the experiment's
+`config.yaml` names are refused.
 """
 
 import argparse
@@ -35,7 +36,8 @@ def keep(folder: Path) -> Path:
         The copy's folder.
 
     Raises:
-        InputError: the experiment is not finished, or its tables are of other methods than its configuration.
+        InputError: the experiment is not finished, its tables are of other methods than its configuration, the earlier
+            copy holds what the new one would not, or the copy cannot be written.
     """
     remedy = "run its target `all` to the end"
     if not (folder / "config.yaml").is_file():
@@ -64,11 +66,40 @@ def keep(folder: Path) -> Path:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copy)
         write_provenance(provenance_table(config, root), staged / "provenance.csv")
-        shutil.rmtree(target, ignore_errors=True)
-        staged.rename(target)
+        _refuse_loss(target, staged)
+        _exchange(target, staged)
+    except OSError as error:
+        raise InputError(f"{error.filename or target}: {error.strerror}; what {target} held stays") from None
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return target
+
+
+def _refuse_loss(target: Path, staged: Path) -> None:
+    """Several studies may share an experiment's name; keeping one must not take away another's tables."""
+    kept, fresh = (
+        {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()} for folder in (target, staged)
+    )
+    if lost := sorted(map(str, kept - fresh)):
+        raise InputError(
+            f"{target}: holds {', '.join(lost)}, which this experiment does not have; move them away if they are to go, or "
+            "make them here too"
+        )
+
+
+def _exchange(target: Path, staged: Path) -> None:
+    """Put the new folder in the place of the old one, which comes back if that fails."""
+    old = target.with_name(f"{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    try:
+        staged.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _check_tables(config: Config, folder: Path, remedy: str) -> None:

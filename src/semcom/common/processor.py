@@ -1,4 +1,4 @@
-"""The processor of this machine: its name, the vector arithmetic that it has, and whether that includes bfloat16."""
+"""The processor of this machine: its name, and the vector arithmetic that it has and may use."""
 
 import os
 import platform
@@ -16,10 +16,8 @@ _KINDS = (
     ("bf16", "NEON BF16"),
     ("neon", "NEON"),
 )
-_BFLOAT16 = ("amx_bf16", "avx512_bf16", "sve_bf16", "bf16")  # instructions that multiply in bfloat16
-# oneDNN, which computes torch's convolutions, can be told to use less than there is.
 _LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
-_UNLIMITED = re.compile(r"|DEFAULT|ALL|.*(BF16|FP16|AMX|AVX10).*")
+_UNLIMITED = re.compile(r"|DEFAULT|ALL|.*(BF16|FP16|AMX|AVX10).*")  # of bfloat16
 
 
 @cache
@@ -30,26 +28,16 @@ def capabilities() -> Mapping[str, object]:
     return torch.cpu.get_capabilities()
 
 
-def has_bfloat16() -> bool:
-    """Whether torch's convolutions compute in bfloat16 natively here.
-
-    Where they do not, they are emulated: 1.7 times as slow as float32 with AVX-512, 10 times with AVX2 alone.
-    """
-    import torch
-
-    limit = next((os.environ[name] for name in _LIMITS if name in os.environ), "")
-    return (
-        any(capabilities().get(name) for name in _BFLOAT16)
-        and _UNLIMITED.fullmatch(limit.upper()) is not None
-        and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    )
+def limit() -> str | None:
+    """The instruction set to which the environment limits oneDNN, which computes torch's convolutions; None for no limit."""
+    said = next((os.environ[name] for name in _LIMITS if name in os.environ), "")
+    return None if _UNLIMITED.fullmatch(said.upper()) else said
 
 
 def kind() -> str:
     """The vector arithmetic that torch may use here, such as "AVX2" or "AVX-512 BF16"."""
     found = next((label for name, label in _KINDS if capabilities().get(name)), platform.machine())
-    limit = next((os.environ[name] for name in _LIMITS if name in os.environ), "")
-    return found if _UNLIMITED.fullmatch(limit.upper()) else f"{found} limited to {limit}"
+    return found if limit() is None else f"{found} limited to {limit()}"
 
 
 def name() -> str:

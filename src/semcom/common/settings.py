@@ -1,6 +1,6 @@
 """The base of every typed setting, the ways to declare one (from the paper, or our own choice), and its error messages.
 
-Kept apart from `config.py`, and free of torch, so that a loss file can declare its own settings and the workflow can
+Kept apart from `semcom.config`, and free of torch, so that a loss file can declare its own settings and the workflow can
 check them while it builds the graph.
 """
 

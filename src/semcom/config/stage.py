@@ -1,10 +1,13 @@
 """The two stages of Algorithm 1: what each is called, counts in, leaves on disk, and is given to run."""
 
-from enum import StrEnum
+from __future__ import annotations
 
-from semcom.common.settings import Settings
-from semcom.config.experiment import Config
-from semcom.config.jobs import FinetuneJob, PretrainJob, finetune_job, pretrain_job
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from semcom.config.experiment import Config
+    from semcom.config.jobs import FinetuneJob, PretrainJob
 
 
 class Stage(StrEnum):
@@ -15,19 +18,20 @@ class Stage(StrEnum):
         unit: what its progress is counted in.
         cell: where a run lies below a folder of its experiment; a pattern with Snakemake's wildcards.
         outputs: files that a finished run has, all of them.
-        job_type: the settings that a run is given, but for its seed.
+
+    What a run is given comes from `config.jobs`, whose imports take a moment: a job's first lines, which note signals, do
+    without.
     """
 
     title: str
     unit: str
     cell: str
     outputs: tuple[str, ...]
-    job_type: type[Settings]
 
-    def __new__(cls, name: str, title: str, unit: str, cell: str, outputs: tuple[str, ...], job_type: type[Settings]):
+    def __new__(cls, name: str, title: str, unit: str, cell: str, outputs: tuple[str, ...]):
         stage = str.__new__(cls, name)
         stage._value_ = name
-        stage.title, stage.unit, stage.cell, stage.outputs, stage.job_type = title, unit, cell, outputs, job_type
+        stage.title, stage.unit, stage.cell, stage.outputs = title, unit, cell, outputs
         return stage
 
     PRETRAIN = (
@@ -36,7 +40,6 @@ class Stage(StrEnum):
         "epoch",
         "pretrain/{method}/seed{seed}",
         ("encoders.pt", "steps.csv", "provenance.json"),
-        PretrainJob,
     )
     FINETUNE = (
         "finetune",
@@ -44,8 +47,14 @@ class Stage(StrEnum):
         "round",
         "finetune/{method}/snr{snr_db}/labels{label_fraction}/seed{seed}",
         ("rounds.csv", "ledger.csv", "steps.csv", "provenance.json"),
-        FinetuneJob,
     )
+
+    @property
+    def job_type(self) -> type[PretrainJob | FinetuneJob]:
+        """The settings that a run is given, but for its seed."""
+        from semcom.config import jobs
+
+        return jobs.PretrainJob if self is Stage.PRETRAIN else jobs.FinetuneJob
 
     def job(
         self, config: Config, method: str, snr_db: float | None = None, label_fraction: float | None = None
@@ -55,6 +64,8 @@ class Stage(StrEnum):
         Raises:
             InputError: the method is unknown, or has no stage I.
         """
+        from semcom.config import jobs
+
         if self is Stage.PRETRAIN:
-            return pretrain_job(config, method)
-        return finetune_job(config, method, snr_db, label_fraction)
+            return jobs.pretrain_job(config, method)
+        return jobs.finetune_job(config, method, snr_db, label_fraction)

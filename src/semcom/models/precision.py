@@ -11,6 +11,7 @@ from semcom.common.reporting import logger
 from semcom.config.sections import ComputeSettings
 
 DECIDED = ("precision", "channels_last")  # the settings that may be `auto`
+BFLOAT16 = ("amx_bf16", "avx512_bf16", "sve_bf16", "bf16")  # instructions that multiply in it, as torch calls them
 
 
 def decide(compute: ComputeSettings, device: torch.device, begun: Mapping | None = None) -> ComputeSettings:
@@ -35,7 +36,7 @@ def decide(compute: ComputeSettings, device: torch.device, begun: Mapping | None
     here = compute.model_copy(update={"precision": chosen, "channels_last": layout})
     taken = here if begun is None else compute.model_copy(update=dict(begun))
     if taken.precision == "bfloat16" and not native:
-        _check_emulated(device)
+        _check_emulated(device, begun=begun is not None)
     logger.info("arithmetic: %s on %s", in_words(taken), _device_in_words(device))
     if decided(taken) != decided(here):
         logger.info("in it the run began, and goes on; begun here, it would take %s", in_words(here))
@@ -55,30 +56,36 @@ def in_words(compute: ComputeSettings) -> str:
 def has_bfloat16(device: torch.device) -> bool:
     """Whether a device computes in bfloat16 natively, not by emulation; on others than CPUs and CUDA it counts as not."""
     if device.type == "cpu":
-        return processor.has_bfloat16()
+        multiplies = any(processor.capabilities().get(name) for name in BFLOAT16)
+        return multiplies and processor.limit() is None and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return False
 
 
-def _check_emulated(device: torch.device) -> None:
+def _check_emulated(device: torch.device, *, begun: bool) -> None:
     """Warn of emulated bfloat16.
+
+    Args:
+        begun: whether an earlier attempt has chosen it, elsewhere.
 
     Raises:
         InputError: the device has not even that.
     """
     where = _device_in_words(device)
+    remedy = "set it to auto or float32"
+    if begun:  # other settings would be another run, which begins anew
+        remedy = "the run began in it elsewhere; let it go on where bfloat16 is native, or remove its checkpoint"
     try:
         (torch.ones(2, 2, dtype=torch.bfloat16, device=device) @ torch.ones(2, 2, dtype=torch.bfloat16, device=device))
     except (RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(
-            f"compute.precision: {where} cannot compute in bfloat16 ({reason}); set it to auto or float32"
-        ) from None
+        raise InputError(f"compute.precision: {where} cannot compute in bfloat16 ({reason}); {remedy}") from None
     logger.warning(
         "compute.precision: bfloat16 is emulated on %s, where it was measured to take 1.7 (AVX-512) to 10 times (AVX2) as "
-        "long as float32; set it to auto or float32",
+        "long as float32; %s",
         where,
+        remedy,
     )
 
 

@@ -1,4 +1,4 @@
-"""The tables of `sizing.py` as plain text, for a terminal."""
+"""The tables of `estimate.py` as plain text, for a terminal."""
 
 import numpy as np
 import pandas as pd

@@ -94,6 +94,9 @@ class Overall:
         record = read_record(self._record(run))
         if record is None:  # it has not begun; or it has ended, and Snakemake is about to take over its results
             return 1.0 if run in self._begun else 0.0
+        path = self._record(run)
+        if not path.with_suffix(".pt").is_file() and not is_alive(path):  # an attempt that left nothing to go on from
+            return 0.0
         self._begun.add(run)
         return min(1.0, record.done / record.total) if record.total else 0.0
 

@@ -51,7 +51,7 @@ class Attempt:
     Args:
         job, seed, inputs: all that decides the run; inputs are files.
         checkpoint: where the run is kept. Its record (.json) and lock (.lock) lie beside it.
-        outputs: the files that the run will write, `run_state.LAST_WRITTEN` among them and written last.
+        outputs: the files that the run will write, `record.LAST_WRITTEN` among them and written last.
     """
 
     def __init__(

@@ -108,7 +108,8 @@ def clear_finished(checkpoints: Path, results: Path) -> None:
     for checkpoint in sorted(Path(checkpoints).rglob("*.pt")):
         folder = Path(results) / checkpoint.relative_to(checkpoints).with_suffix("")
         if (folder / LAST_WRITTEN).is_file() and not is_alive(checkpoint.with_suffix(".json")):
-            checkpoint.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # of another owner, say: it only takes room
+                checkpoint.unlink(missing_ok=True)
     for folder in [*sorted(Path(checkpoints).rglob("*/"), reverse=True), Path(checkpoints)]:
         with contextlib.suppress(OSError):  # not empty
             folder.rmdir()

@@ -55,8 +55,11 @@ class Evaluation:
             FloatingPointError: the cross-entropy is not finite: the run has diverged.
         """
         system.eval()
-        chunks = [encode(system.encoders, views, self.compute) for views in self._kept or self.views()]
-        z = {m: torch.cat([chunk[m] for chunk in chunks]) for m in self.job.modalities}
+        chunks: dict[str, list[Tensor]] = {m: [] for m in self.job.modalities}
+        for views in self._kept or self.views():
+            for m, z in encode(system.encoders, views, self.compute).items():
+                chunks[m].append(z.clone())  # a replayed CUDA graph writes the next features over these
+        z = {m: torch.cat(of_modality) for m, of_modality in chunks.items()}
         received = []
         for draw in range(self.job.schedule.channel_draws):
             address = [(m, (self.seed, "evaluate", self.split, m, draw)) for m in self.job.modalities]

@@ -21,9 +21,8 @@ def make_optimizer(groups: Iterable[Group], schedule: ScheduleSettings) -> torch
     """The configured optimizer of torch, with a group (or two) for each network and its own peak learning rate.
 
     Parameters that ask for no gradient are left out. SGD, which the paper names, has momentum and an L2 penalty on every
-    parameter. AdamW takes `momentum` as its first
-    beta. AdamW and LARS let biases and normalisation layers decay not at all, as their public uses do; LARS does not
-    adapt their step either.
+    parameter. AdamW takes `momentum` as its first beta. AdamW and LARS let biases and normalisation layers decay not at
+    all, as their public uses do; LARS does not adapt their step either.
 
     Returns:
         An optimizer whose `param_groups` have `peak_lr` beside `lr`, which is used, and the number of the `network`
@@ -37,13 +36,18 @@ def make_optimizer(groups: Iterable[Group], schedule: ScheduleSettings) -> torch
             made.append({"params": parameters, **shared})
             continue
         plain = {"weight_decay": 0.0} | ({"adapt": False} if schedule.optimizer == "lars" else {})
-        made.append({"params": [p for p in parameters if p.dim() > 1], **shared})
-        made.append({"params": [p for p in parameters if p.dim() <= 1], **shared, **plain})
+        made.append({"params": [p for p in parameters if not is_vector(p)], **shared})
+        made.append({"params": [p for p in parameters if is_vector(p)], **shared, **plain})
     decay, momentum = schedule.weight_decay, schedule.momentum
     if schedule.optimizer == "adamw":
         return torch.optim.AdamW(made, betas=(momentum, 0.999), weight_decay=decay, fused=True)
     kind = {"sgd": torch.optim.SGD, "lars": LARS}[schedule.optimizer]
     return kind(made, lr=0.0, momentum=momentum, weight_decay=decay, fused=True)
+
+
+def is_vector(parameter: Tensor) -> bool:
+    """Whether a parameter is a bias or a scale of channels, also one that is laid out for images, such as (C, 1, 1)."""
+    return parameter.dim() <= 1 or (parameter.dim() > 2 and parameter.numel() == max(parameter.shape))
 
 
 def set_learning_rates(optimizer: torch.optim.Optimizer, *factors: float) -> None:
@@ -86,7 +90,7 @@ def descend(
 
 
 def check_gradients(loss: Tensor, networks: Mapping[str, nn.Module], where: str) -> None:
-    """Refuse a loss that does not depend on every network that it is to train.
+    """Refuse a loss that does not depend on every parameter that it is to train: an optimizer wants all from the start.
 
     Args:
         loss: scalar, before its backward pass.
@@ -94,14 +98,15 @@ def check_gradients(loss: Tensor, networks: Mapping[str, nn.Module], where: str)
         where: begins the message.
 
     Raises:
-        InputError: names the networks.
+        InputError: names the networks, or a parameter of one that is reached in part.
     """
     reached = parameters_behind(loss)
-    missing = [
-        name
-        for name, network in networks.items()
-        if (trained := {p for p in network.parameters() if p.requires_grad}) and not trained & reached
-    ]
+    missing = []
+    for name, network in networks.items():
+        trained = {own: p for own, p in network.named_parameters() if p.requires_grad}
+        unreached = [own for own, p in trained.items() if p not in reached]
+        if unreached:
+            missing.append(name if len(unreached) == len(trained) else f"{name}.{unreached[0]}")
     if missing:
         raise InputError(
             f"{where} gives no gradient to {', '.join(missing)}; each must take part in a term that is not detached, or be "

@@ -4,6 +4,8 @@ Nothing crosses the air here if the devices' scenes were recorded and stored tog
 that correlates modalities would need their features to meet: `link.pretraining_overhead` states that cost.
 """
 
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -46,7 +48,8 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, observer: Observer | N
 
     Returns:
         The encoders as they are then; `steps` with each loss term, gradient and feature norms, the norm of each
-        encoder's weights at the end of each epoch (empty in between), and the learning rate.
+        encoder's weights before the last step of each epoch and before one that diverges (empty in between), and the
+        learning rate.
 
     Raises:
         InputError: the scenes do not fill one batch, the device cannot compute as configured, the loss file's network
@@ -74,6 +77,9 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, observer: Observer | N
         networks = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
         return {**position, "arithmetic": precision.decided(compute), **networks}
 
+    def weight_norms() -> dict[str, float]:  # a pass over all weights, which not every step need pay for
+        return {f"weight_norm_{m}": optimization.weight_norm(e).item() for m, e in network.encoders.items()}
+
     progress = Progress(f"pretrain {job.method} seed {seed}", schedule.epochs, "epoch", start=start / per_epoch)
     for step, batch in steps(indices, schedule, seed, "pretrain", start):
         factor = learning_rate_factor(step, total, schedule.warmup_epochs * per_epoch, schedule.decay)
@@ -87,15 +93,13 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, observer: Observer | N
         terms = loss.terms(*seen, options)
         first = zip(job.modalities, seen[0], strict=True)
         readings = terms | {f"feature_norm_{m}": z.norm(dim=1).mean() for m, z in first}
-        epoch_ends = (step + 1) % per_epoch == 0
-        if epoch_ends:  # a pass over all weights, which a step need not pay for
-            readings |= {f"weight_norm_{m}": optimization.weight_norm(network.encoders[m]) for m in job.modalities}
         total_loss, parts = sum(terms.values()), network.parts
         if step == 0:
             optimization.check_gradients(total_loss, parts, f"methods.{job.method}: loss '{job.loss}'")
+        epoch_ends = (step + 1) % per_epoch == 0
+        weights = weight_norms() if epoch_ends else {}
         numbers, status = optimization.descend(optimizer, total_loss, parts, schedule, readings)
-        for part in parts.keys() - network.encoders.keys():  # stage I throws these away
-            del numbers[f"gradient_norm_{part}"]
+        numbers |= weight_norms() if status == optimization.DIVERGED else weights
         rows.append(
             {
                 "experiment": job.experiment,
@@ -104,7 +108,7 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, observer: Observer | N
                 "step": step + 1,
                 "epoch": (step + 1) / per_epoch,
                 "scenes": len(batch),
-                **numbers,
+                **{name: numbers.get(name, math.nan) for name in logged(terms, job.modalities)},
                 "learning_rate": optimizer.param_groups[0]["lr"],
                 "status": status,
             }
@@ -117,3 +121,12 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, observer: Observer | N
         observer.step_done((step + 1) // per_epoch, state)
     observer.trained(state() | {"step": total, "optimizer": None})
     return Pretrained(network.encoders, pd.DataFrame(rows), status, precision.decided(compute))
+
+
+def logged(terms: Iterable[str], modalities: Sequence[str]) -> list[str]:
+    """Names of what a step is read for, in the order of `steps.csv`: up to `gradient_norm`, the loss and its terms.
+
+    Norms of projectors and other networks that stage I throws away are not kept.
+    """
+    norms = [f"{what}_norm_{m}" for what in ("gradient", "weight", "feature") for m in modalities]
+    return ["loss", *terms, "gradient_norm", *norms]
