@@ -502,6 +502,8 @@ def benchmarks() -> Iterator[str]:
         yield f"| {label} | of 1,449 | {ratio('scale', case, size='100000 scenes')} times |"
     memory = cell(f"{EARLIER}/ingest.csv", "value", ".0f", case="ingest, peak memory")
     yield f"| Ingest, peak memory | | {memory} MB |"
+    start = cell(f"{EARLIER}/start.csv", "value", ".2f", case="a job's start beyond it, to the first step")
+    yield f"has {start} s for a job's start."
     minutes = cell(f"{EARLIER}/demo.csv", "value", case="make demo, after installation")
     yield f"| `make demo` after installation, two cores | | {minutes} minutes |"
     yield f"| one job of two threads | {ratio('threads', '2 jobs of 1 thread')} times the scenes a second |"

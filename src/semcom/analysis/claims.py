@@ -1,4 +1,4 @@
-"""The paper's claims in words (Sec. IV-B, and [9]) as hypotheses with tests that were fixed before the runs.
+"""The paper's claims in words (Sec. IV; d: Sec. III-A; f: its reference [9]), with tests fixed before the runs.
 
 Every comparison is paired by seed: both methods of a pair saw the same scenes, labels and channel noise. A test reads
 one statistic per seed and asks whether it lies above (or below) a threshold:

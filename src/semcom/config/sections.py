@@ -43,7 +43,9 @@ class DataSettings(Settings):
     )
     download: dict[Name, RemoteFile] | None = ours("where to download files from, by the same names")
     image_size: int = from_paper("side in pixels that every scene is resized to", "Sec. IV-A", ge=8)
-    validation_fraction: float = silent("share of the official training scenes held out, by whole rooms", ge=0, lt=1)
+    validation_fraction: float = from_paper(
+        "share of the official training scenes held out, by whole rooms", "Sec. IV-A: all 795 train", ge=0, lt=1
+    )
     validation_seed: int = ours("seed of the validation cut", ge=0)
     withhold_test: bool = ours("keep the test scenes from every run: for choosing settings on validation rooms")
     rooms: RoomsSettings | None = ours("size of the built-in data set, rendered where reader is rooms")
@@ -82,8 +84,9 @@ class EncoderSettings(Settings):
         "but z, what is transmitted, is what lies behind them",
         default_factory=list,
     )
-    weights: dict[str, str] = silent(
-        "local state dict per modality that the backbone starts from, its classifier left out"
+    weights: dict[str, str] = from_paper(
+        "local state dict per modality that the backbone starts from, its classifier left out",
+        "Algorithm 1: random weights",
     )
     feature_normalization: Literal["none", "batch"] = silent(
         "batch: each feature of z is standardised over the batch, and by running statistics in evaluation",
@@ -153,8 +156,10 @@ class PretrainSettings(ScheduleSettings):
 class FinetuneSettings(ScheduleSettings):
     encoder_learning_rate: float = silent("peak learning rate of the encoders", gt=0)
     decoder_learning_rate: float = silent("peak learning rate of the decoder", gt=0)
-    frozen_epochs: int = silent(
-        "epochs at the start, or all, in which the decoder alone learns, from encoders as stage I left them", ge=0
+    frozen_epochs: int = from_paper(
+        "epochs at the start, or all, in which the decoder alone learns, from encoders as stage I left them",
+        "Algorithm 1: none",
+        ge=0,
     )
     evaluate_every_rounds: int = silent("rounds between two evaluations", gt=0)
     channel_draws: int = silent("channel realisations that an evaluation averages over", gt=0)
