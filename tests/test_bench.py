@@ -1,5 +1,6 @@
 """Benchmarks: what a row says of its measurements, that both sides of a ratio take turns, and that every one of them runs."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -121,7 +122,7 @@ def test_repeated_scenes_are_a_source_of_any_length_in_which_no_two_are_alike(fi
 def bench(folder: Path, *names: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, "-m", "benchmarks", *names, "--configfile=tests/config.yaml"],
-        cwd=folder, env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(folder / "src")}, check=False, text=True,
+        cwd=folder, env=os.environ | {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(folder / "src")}, check=False, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 
