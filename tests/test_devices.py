@@ -288,10 +288,10 @@ def test_places_are_gpus_times_runs_on_each():
         ({"gpus": -2, "runs_per_gpu": 1}, "gpus: -2 is not a whole number of 1 or more; set it to how many GPUs"),
         ({"gpus": "two", "runs_per_gpu": 1}, "gpus: 'two' is not a whole number of 1 or more; set it to how many GPUs"),
         ({"gpus": True, "runs_per_gpu": 1}, "gpus: True is not a whole number"),
-        ({"runs_per_gpu": 1}, "gpus: missing is not a whole number"),
+        ({"runs_per_gpu": 1}, "gpus: is missing; set it to"),
         ({"gpus": 1, "runs_per_gpu": 0}, "runs_per_gpu: 0 is not a whole number of 1 or more; set it to how many runs"),
         ({"gpus": 1, "runs_per_gpu": "1.5"}, "runs_per_gpu: '1.5' is not a whole number of 1 or more; set it to"),
-        ({"gpus": 1}, "runs_per_gpu: missing is not a whole number"),
+        ({"gpus": 1}, "runs_per_gpu: is missing; set it to"),
         (
             {"gpus": 2, "runs_per_gpu": 5},
             "runs_per_gpu: 5 makes 10 runs of 2 threads (compute.threads), more than the 16 cores that Snakemake may "

@@ -81,8 +81,8 @@ def places(
             raise InputError(f"{profile}: {key}: {told}; give all training rules the same number, {meaning}")
         value = next(iter(values.values()))
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            shown = "missing" if value is None else repr(value) if isinstance(value, str) else value
-            raise InputError(f"{profile}: {key}: {shown} is not a whole number of 1 or more; set it to {meaning}")
+            fault = "is missing" if value is None else f"{value!r} is not a whole number of 1 or more"
+            raise InputError(f"{profile}: {key}: {fault}; set it to {meaning}")
         numbers[key] = value
     found = Places(**numbers, profile=profile)
     if cores is not None and found.runs_per_gpu > 1 and found.at_once * threads > cores:
