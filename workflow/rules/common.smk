@@ -173,7 +173,9 @@ def link_modules(method, *kinds):
 
 def finetune_code(wildcards):
     """The sources of stage II, with the method's own backbone and the blocks of its link."""
-    return sources("semcom.training.finetune", "semcom.training.process", backbone(wildcards), *link_modules(wildcards.method))
+    return sources(
+        "semcom.training.finetune", "semcom.training.process", backbone(wildcards), *link_modules(wildcards.method)
+    )
 
 
 def calibrated_job(wildcards):
