@@ -319,8 +319,8 @@ class Config(Settings):
             found = Path(path).is_dir() if key in folders else Path(path).is_file()
             if not found:
                 raise InputError(
-                    f"{key}: no {'folder' if key in folders else 'file'} '{path}'; correct the path, or leave the key "
-                    "as config/config.yaml has it"
+                    f"{key}: no {'folder' if key in folders else 'file'} '{path}'; correct the path, or remove the key if "
+                    "the file is to be downloaded or left out"
                 )
 
     def weights(self) -> dict[str, tuple[str, str]]:
