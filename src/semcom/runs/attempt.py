@@ -101,13 +101,10 @@ class Attempt:
         """For the run's provenance: what decides it, how many attempts there were, and what they took."""
         return {"fingerprint": self._fingerprint, "attempts": self._record.attempt, **asdict(self._spent())}
 
-    # What a stage calls.
+    # What a stage calls: this is one of the observers of `semcom.training.observer`.
 
     def start(self, total: int) -> dict | None:
-        """The state to go on from, as `step_done` or `trained` was given it; None to start from the beginning.
-
-        Args:
-            total: epochs of stage I, or rounds of stage II, in all.
+        """The state to go on from, that of the checkpoint if there is one that fits.
 
         Raises:
             Interrupted, InputError: a signal has asked to stop.
@@ -126,12 +123,7 @@ class Attempt:
     def step_done(
         self, done: int, state: Callable[[], dict], *, accuracy: float | None = None, split: str | None = None
     ) -> None:
-        """To be called after every step; saves the state if it is time to, or if a signal has come.
-
-        Args:
-            done: epochs or rounds that are done.
-            state: gives what `start` is to return when the run goes on from here.
-            accuracy, split: of the last evaluation.
+        """Saves the state if it is time to, or if a signal has come.
 
         Raises:
             Interrupted: a signal has asked to stop.
