@@ -177,7 +177,8 @@ def test_stage_one_stops_at_the_step_that_diverges_and_does_not_take_it():
     result = pretrain(stage_one(epochs=4, diverged_gradient_norm=bound), scenes, 0)
     assert result.status == optimization.DIVERGED
     assert result.steps["status"].tolist() == [optimization.OK] * first + [optimization.DIVERGED]
-    pd.testing.assert_frame_equal(result.steps.drop(columns="status"), steps.drop(columns="status").iloc[: first + 1])
+    others = ["status", "weight_norm_rgb", "weight_norm_depth"]  # norms are read where an epoch or a run ends
+    pd.testing.assert_frame_equal(result.steps.drop(columns=others), steps.drop(columns=others).iloc[: first + 1])
 
 
 def test_the_log_of_stage_one_has_its_columns_in_order_also_where_the_first_step_diverges():
