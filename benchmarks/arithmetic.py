@@ -148,6 +148,7 @@ def threads(subject: Subject, name: str, cores: int = 2, repeats: int = 3, secon
         running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(jobs_)]
         return sum(float(process.communicate()[0].split()[-1]) for process in running)
 
+    _ = subject.files  # made once, before several processes look for them
     turns = [(together(cores, 1), together(1, cores)) for _ in range(repeats)]
     many, one = zip(*turns, strict=True)
     return [

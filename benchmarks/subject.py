@@ -46,7 +46,7 @@ class Subject:
         folder = Path(paths.results(self.config.experiment)) / "data"
         files = folder / "scenes.h5", folder / "splits.csv"
         command = ["snakemake", str(files[1]), "--cores", "1", "--quiet", "rules", "progress", "host", "reason"]
-        command += ["--configfile", self.configfile]
+        command += ["--nolock", "--configfile", self.configfile]  # several at once find all up to date
         if subprocess.run([sys.executable, "-m", *command], check=False, stdout=subprocess.DEVNULL).returncode:
             raise InputError(f"{files[1]}: could not be made by {' '.join(command)}; see what it says above")
         return files
