@@ -10,6 +10,7 @@ import torch
 
 from benchmarks.subject import Subject, bare_step
 from benchmarks.timing import by_turns, row
+from semcom.common.errors import InputError
 from semcom.config import jobs
 from semcom.config.sections import ComputeSettings
 from semcom.models.encoders import save_encoders
@@ -146,9 +147,12 @@ def threads(subject: Subject, name: str, cores: int = 2, repeats: int = 3, secon
     def together(jobs_: int, threads_: int) -> float:
         command = [sys.executable, "-c", BARE_LOOP, str(threads_), str(seconds), subject.configfile]
         running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(jobs_)]
-        return sum(float(process.communicate()[0].split()[-1]) for process in running)
+        told = [process.communicate()[0] for process in running]
+        if any(process.returncode for process in running):
+            raise InputError("a process of its ended early; see what it says above")
+        return sum(float(each.split()[-1]) for each in told)
 
-    _ = subject.files  # made once, before several processes look for them
+    subject.scenes  # noqa: B018  made and read once, before several processes look for them
     turns = [(together(cores, 1), together(1, cores)) for _ in range(repeats)]
     many, one = zip(*turns, strict=True)
     return [
