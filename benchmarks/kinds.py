@@ -36,6 +36,32 @@ def side_by_side(folder: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+PARTS = {  # what a step spends, and the rows of the benchmark `parts` that it adds up
+    "encoders forward, all networks backward": ("encoders, forward", "all networks, backward"),
+    "random views": ("views",),
+    "optimizer, with clipping": ("optimizer, clipping",),
+    "norms of gradients and weights": ("gradient norms", "weight norms"),
+    "loss, forward": ("loss, forward",),
+    "all else: batch, head or decoder forward, channel, ledger, log": ("batch", "all else"),
+}
+
+
+def parts(folder: Path) -> str:
+    """Markdown: what a step of each stage spends, in % of its bare arithmetic, of each kind that has it in these parts."""
+    kinds = {each.name: _rows(each) for each in sorted(folder.iterdir()) if each.is_dir()}
+    of_kind = {
+        _name(rows, kind): rows[rows["benchmark"] == "parts"].set_index("case")["ratio"] for kind, rows in kinds.items()
+    }
+    shown = {name: ratio for name, ratio in of_kind.items() if "stage I: optimizer, clipping" in ratio}
+    columns = [(name, stage) for name in shown for stage in ("stage I", "stage II")]
+    lines = [f"| % of the bare step | {' | '.join(f'{name}, {stage}' for name, stage in columns)} |"]
+    lines.append("|---" * (1 + len(columns)) + "|")
+    for heading, cases in PARTS.items():
+        sums = [sum(shown[name].get(f"{stage}: {case}", 0.0) for case in cases) for name, stage in columns]
+        lines.append(f"| {heading} | {' | '.join(f'{100 * total:.1f}' if total else '' for total in sums)} |")
+    return "\n".join(lines) + "\n"
+
+
 def _rows(folder: Path) -> pd.DataFrame:
     files = [file for file in sorted(folder.glob("*.csv")) if file.stem != "targets"]
     return pd.concat([pd.read_csv(file) for file in files], ignore_index=True)
@@ -70,8 +96,9 @@ def main(folder: str) -> None:
         "# Benchmarks by kind of processor\n\nWritten by `python -m benchmarks.kinds`, of what `make bench` writes on each; "
         "medians. Each folder has all rows, their quartiles and commands.\n\n"
     )
-    write_text(Path(folder) / "README.md", head + table)
-    print(table, end="")
+    spent = parts(Path(folder))
+    write_text(Path(folder) / "README.md", f"{head}{table}\nWhat a step spends, medians:\n\n{spent}")
+    print(f"{table}\n{spent}", end="")
 
 
 if __name__ == "__main__":

@@ -142,9 +142,27 @@ def readme() -> Iterator[str]:
     yield f"Lead over SimCLR, not shown: {lead('simclr', 1)} points"
     yield f"growth {growth('barlow_twins')} (Barlow Twins) and {growth('proposed')} (proposed), half"
     yield f"{test_of('f', 'rounds', scale=1, forms=('.3f', '.2f'), label_fraction=1, snr_db=10)} of supervised learning's"
+    yield from speed()
     trials = ("proposed-unclipped", "proposed", "proposed-head-wide")
     letter, clipped, chosen = (points(score("ablation", trial)) for trial in trials)
     yield f"scores {letter} %, with its gradient clipped {clipped} %, and \"proposed\" {chosen} %"
+
+
+def speed() -> Iterator[str]:
+    kind = "amd-epyc-family-26-model-2-avx-512-bf16"
+    for heading, benchmark, case, column, form in (
+        ("`make demo` after installation, minutes", "demo", "make demo, after installation", "value", ".1f"),
+        ("a step of stage I, of its bare arithmetic (wanted: 1.08)", "steps", "stage I step, proposed", "ratio", ".2f"),
+        (
+            "a step of stage II, of its bare arithmetic (wanted: 1.05)",
+            "steps",
+            "stage II step, channel and ledger included",
+            "ratio",
+            ".2f",
+        ),
+    ):
+        files = [f"benchmarks/{folder}/{benchmark}.csv" for folder in (kind, f"{kind}-limited-to-avx2")]
+        yield line(heading, *(cell(file, column, form, case=case) for file in files))
 
 
 def findings() -> Iterator[str]:

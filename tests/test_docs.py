@@ -12,6 +12,7 @@ import pytest
 import quotes
 import yaml
 
+from benchmarks import kinds
 from conftest import ROOT
 from semcom.config.loading import load_config
 
@@ -212,3 +213,12 @@ def test_every_number_from_a_table_is_quoted(name):
         for row in block.strip().splitlines()[2:]:  # below the heads and the line under them
             left += re.findall(r"\d[\d,.]*", "|".join(row.strip().strip("|").split("|")[1:]))
     assert {number.rstrip(".,") for number in left} <= NO_TABLES[name]
+
+
+@pytest.mark.parametrize(("name", "table"), [("kinds", kinds.side_by_side), ("parts", kinds.parts)])
+def test_the_tables_of_benchmarks_are_those_of_what_is_kept(name, table):
+    page = (ROOT / "docs/benchmarks.md").read_text()
+    shown = re.search(rf"<!-- {name}: begin -->\n(.*?)<!-- {name}: end -->", page, re.S)[1]
+    assert shown == table(ROOT / "results/reference/benchmarks"), (
+        "run: python -m benchmarks.kinds results/reference/benchmarks"
+    )
