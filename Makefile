@@ -43,6 +43,7 @@ bench: $(READY)
 	python -m benchmarks steps parts evaluation views profile arithmetic threads allocator peer start ingest \
 		memory scale --configfile=$(BENCH)
 	python -m benchmarks demo accuracy --configfile=config/demo.yaml
+	-python -m benchmarks compiling --configfile=$(BENCH)
 
 gpu-check: $(READY)
 	@python -m benchmarks.gpu_check

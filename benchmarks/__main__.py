@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Callable[[Subject, str], list[dict]]] = {
     "parts": parts.parts,
     "profile": steps.profile,
     "arithmetic": arithmetic.choices,
+    "compiling": arithmetic.compiling,
     "threads": arithmetic.threads,
     "allocator": arithmetic.allocator,
     "peer": peer.scenes_per_second,

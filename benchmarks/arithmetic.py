@@ -41,7 +41,7 @@ def variants(compute: ComputeSettings, device: torch.device, *, compiled: bool) 
     return found
 
 
-def choices(subject: Subject, name: str, repeats: int | None = None, *, compiled: bool = True) -> list[dict]:
+def choices(subject: Subject, name: str, repeats: int | None = None, *, compiled: bool = False) -> list[dict]:
     """The bare step of stage I in each arithmetic, against plain float32.
 
     Args:
@@ -69,6 +69,11 @@ def choices(subject: Subject, name: str, repeats: int | None = None, *, compiled
         )
         for case, found in times.items()
     ]  # fmt: skip
+
+
+def compiling(subject: Subject, name: str) -> list[dict]:
+    """As `choices`, with `torch.compile`; in a process of its own, which it has been seen to crash on a CPU."""
+    return choices(subject, name, compiled=True)
 
 
 def allocator(subject: Subject, name: str, repeats: int = 12) -> list[dict]:

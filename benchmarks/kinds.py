@@ -20,7 +20,7 @@ ROWS = (
     ("steps", "stage II step", "stage II step, of its bare arithmetic ({})"),
     ("evaluation", "evaluation on", "evaluation, of one encoding ({})"),
     ("start", "a job's start", "a job's start beyond importing torch, to its first step ({} s)"),
-    ("demo", "make demo", "`make demo` after installation, minutes ({})"),
+    ("demo", "make demo", "`make demo` after installation, minutes (at most 5 with bfloat16, 8 without)"),
 )
 
 

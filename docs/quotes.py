@@ -529,7 +529,7 @@ def benchmarks() -> Iterator[str]:
     memory = cell(f"{EARLIER}/ingest.csv", "value", ".0f", case="ingest, peak memory")
     yield f"| Ingest, peak memory | | {memory} MB |"
     start = cell(f"{EARLIER}/start.csv", "value", ".2f", case="a job's start beyond it, to the first step")
-    yield f"has {start} s for a job's start."
+    yield f"its start took {start} s beyond torch"
     minutes = cell(f"{EARLIER}/demo.csv", "value", case="make demo, after installation")
     yield f"| `make demo` after installation, two cores | | {minutes} minutes |"
     yield f"| one job of two threads | {ratio('threads', '2 jobs of 1 thread')} times the scenes a second |"
