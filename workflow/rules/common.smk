@@ -72,7 +72,6 @@ LABEL_FRACTIONS = {
 }
 SHOWN = [name for name, fraction in LABEL_FRACTIONS.items() if fraction is not None]
 ACCURACY_BY = {name: CONFIG.accuracy_by(name) for name in CONFIG.figures.accuracy_by}
-DOWNLOADS = "results/downloads"
 READER = plugins.load("semcom.data.readers", CONFIG.data.reader)
 RENDERED = {"labeled_mat": f"{RESULTS}/data/rooms_labeled.mat", "splits_mat": f"{RESULTS}/data/rooms_splits.mat"}
 
@@ -109,7 +108,7 @@ def raw_files():
         return CONFIG.data.files
     if CONFIG.data.rooms:
         return RENDERED
-    return {name: f"{DOWNLOADS}/{Path(remote.urls[0]).name}" for name, remote in CONFIG.data.download.items()}
+    return {name: paths.download(name, remote.sha256) for name, remote in CONFIG.data.download.items()}
 
 
 def read_files(wildcards):
@@ -128,14 +127,14 @@ def read_files(wildcards):
 
 
 def remote_file(wildcards):
-    """The address, checksum and size of a file to download.
+    """The name in `data.download` of a file to download. Its addresses are no parameter: a further one fetches nothing.
 
     Raises:
         WorkflowError: the configuration names no such file.
     """
     for name, remote in (CONFIG.data.download or {}).items():
-        if Path(remote.urls[0]).name == wildcards.file:
-            return remote.model_dump() | {"key": f"data.download.{name}"}
+        if paths.download(name, remote.sha256) == f"{paths.DOWNLOADS}/{wildcards.file}":
+            return name
     raise WorkflowError(f"data.download names no file '{wildcards.file}'; see config/config.yaml")
 
 

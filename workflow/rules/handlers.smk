@@ -38,7 +38,7 @@ def end():
     """What is left to do when no job runs any more."""
     OVER.set()
     clear_finished(f"{RESULTS}/checkpoints", RESULTS)
-    clear_locks([RESULTS, DOWNLOADS])
+    clear_locks([RESULTS, paths.DOWNLOADS])
 
 
 onstart:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from semcom.config.experiment import Config
 from semcom.config.stage import Stage
 
+DOWNLOADS = "results/downloads"
+
 
 @dataclass(frozen=True)
 class Run:
@@ -42,6 +44,11 @@ def runs(config: Config) -> list[Run]:
         for label_fraction in grid.label_fractions
         for seed in grid.seeds
     ]
+
+
+def download(name: str, sha256: str) -> str:
+    """Where a downloaded file lies: by its name in `data.download`, and by its content, since all experiments share it."""
+    return f"{DOWNLOADS}/{name}-{sha256[:12]}"
 
 
 def results(experiment: str) -> str:

@@ -22,7 +22,7 @@ from pathlib import Path
 import requests
 
 from semcom.common.errors import InputError
-from semcom.common.files import is_disk_full, written_atomically
+from semcom.common.files import is_disk_full, outside_fault, written_atomically
 
 KEPT = ".verified"  # folder of the verified files, named by checksum
 
@@ -84,10 +84,9 @@ def download(urls: Sequence[str], target: Path, *, sha256: str, size: int, progr
                 f"{part}: the disk is full; make room in {part.parent} and run again, which continues from here, "
                 f"{_REMEDY}"
             ) from error
-        raise InputError(
-            f"{error.filename or target}: cannot be read or written ({error.strerror or error}); give yourself the right "
-            f"to it, or mend its disk, and run again, {_REMEDY}"
-        ) from error
+        if line := outside_fault(error, error.filename or target):
+            raise InputError(f"{line}, {_REMEDY}") from error
+        raise
 
 
 def kept_path(target: Path, sha256: str) -> Path:
