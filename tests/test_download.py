@@ -453,7 +453,7 @@ def test_all_addresses_fail(server, target):
         "/page: answered with a web page",
         "/wrong: the file has another SHA-256",
         "http://127.0.0.1:1/x: Connection refused",
-        "no address: Invalid URL",
+        "; no address: Failed to parse",
         "under data.files",
     ):
         assert words in message
