@@ -174,7 +174,11 @@ def link_modules(method, *kinds):
 def finetune_code(wildcards):
     """The sources of stage II, with the method's own backbone and the blocks of its link."""
     return sources(
-        "semcom.training.finetune", "semcom.training.process", backbone(wildcards), *link_modules(wildcards.method)
+        "semcom.training.finetune",
+        "semcom.models.kept_system",
+        "semcom.training.process",
+        backbone(wildcards),
+        *link_modules(wildcards.method),
     )
 
 

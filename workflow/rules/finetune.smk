@@ -10,9 +10,11 @@ rule finetune:
         encoders=pretrained_encoders,
         code=finetune_code,
     output:
+        **({"system": f"{FINETUNE}/system.safetensors"} if CONFIG.keep_systems else {}),
         rounds=f"{FINETUNE}/rounds.csv",
         ledger=f"{FINETUNE}/ledger.csv",
         steps=f"{FINETUNE}/steps.csv",
+        answers=f"{FINETUNE}/answers.safetensors",
         provenance=f"{FINETUNE}/provenance.json",
     log:
         paths.log(CONFIG.experiment, Stage.FINETUNE),

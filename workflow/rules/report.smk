@@ -21,7 +21,7 @@ if CLAIMED:
 TABLE_PAGES |= {f"tables/{name}": ("Tables", by_title(name), "accuracy_by") for name in ACCURACY_BY}
 ARTEFACTS = (
     [f"{FIGURES}/{name}{suffix}" for name in [*SHOWN, *ACCURACY_BY, "gradients", "contact_sheet"] for suffix in FORMATS]
-    + [f"{TABLES}/{name}.csv" for name in ("rounds", "summary", "rounds_to_target", *ACCURACY_BY)]
+    + [f"{TABLES}/{name}.csv" for name in ("rounds", "summary", "rounds_to_target", *ACCURACY_BY, *CONFIG.evaluations)]
     + [f"{RESULTS}/config.yaml", f"{RESULTS}/data/class_counts.csv"]
 )
 if CONFIG.pretrained_methods():

@@ -134,9 +134,10 @@ def _with_interval(name: str, by_seed: pd.Series) -> dict[str, float]:
 
 
 def _stage_one(method: str, steps: pd.DataFrame | None, config: Config) -> dict[str, float]:
-    source, modalities = config.stage_one(method), config.modalities
+    source = config.stage_one(method)
     if source is None or steps is None:
         return {}
+    modalities = config.modalities_of(method)
     runs = [run.sort_values("step") for _, run in steps[steps["method"] == source].groupby("seed")]
     means = {
         "first_gradient_norm": [run["gradient_norm"].iloc[0] for run in runs],

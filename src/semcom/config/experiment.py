@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from semcom.common import plugins
 from semcom.common.errors import InputError
@@ -23,6 +23,7 @@ from semcom.config.sections import (
     DataSettings,
     DecoderSettings,
     EncoderSettings,
+    EvaluationSettings,
     FigureSettings,
     FinetuneSettings,
     GridSettings,
@@ -78,6 +79,19 @@ class Config(Settings):
     tables: TableSettings
     figures: FigureSettings
     compute: ComputeSettings
+    keep_systems: bool = ours(
+        "keep each trained link, system.safetensors, for `evaluations:`; false: only what it answered at its end",
+        default=True,
+    )
+    evaluations: dict[Name, EvaluationSettings | None] = ours(
+        "tables/<name>.csv of the trained links under other conditions, without training; null: not that one",
+        default={},
+    )
+
+    @field_validator("evaluations")
+    @classmethod
+    def _asked(cls, evaluations: dict[str, EvaluationSettings | None]) -> dict[str, EvaluationSettings | None]:
+        return {name: evaluation for name, evaluation in evaluations.items() if evaluation is not None}
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -122,12 +136,15 @@ class Config(Settings):
             self._check_backbone(method)
             self._check_crop(method)
             self._check_stage_one(method)
+            self._check_own_modalities(method)
         for method in self.grid.methods:  # one that does not run need not fit the others' sizes
             self._check_modalities(method)
             self._check_shared_features(method)
             for fraction in self.grid.label_fractions:
                 self._check_batches(method, fraction)
         self._check_labels()
+        for name in self.evaluations:
+            self._check_evaluation(name)
         for name in self.figures.accuracy_by:
             self.accuracy_by(name)
         return self
@@ -246,6 +263,7 @@ class Config(Settings):
             ("pretrain", self.pretrain_settings(method), self.pretrain_settings(source)),
             ("augmentation.pretrain", *(self.augmentation_settings(m).pretrain for m in (method, source))),
             ("augmentation.depth_encoding", *(self.augmentation_settings(m).depth_encoding for m in (method, source))),
+            ("modalities", self.modalities_of(method), self.modalities_of(source)),
             ("options", self.loss_options(method), self.loss_options(source)),
             ("projector", self.methods[method].projector, self.methods[source].projector),
         ):
@@ -262,9 +280,10 @@ class Config(Settings):
     def _check_modalities(self, method: str) -> None:
         loss = self.methods[method].loss
         needed = getattr(plugins.load("semcom.losses", loss), "MIN_MODALITIES", 1) if loss else 1
-        if len(self.modalities) < needed:
+        modalities = self.modalities_of(method)
+        if len(modalities) < needed:
             raise ValueError(
-                f"modalities: {self.modalities} are too few for grid.methods entry '{method}', whose loss correlates "
+                f"{f'methods.{method}.' if self.methods[method].modalities else ''}modalities: {modalities} are too few for grid.methods entry '{method}', whose loss correlates "
                 f"{needed}; name more, or leave the method out"
             )
 
@@ -277,6 +296,57 @@ class Config(Settings):
                 f"methods.{method}.options.shared_features: K_sha = {shared} exceeds the {width} features that the loss "
                 "sees (encoder.features, or the projector's last width); lower it"
             )
+
+    def _check_own_modalities(self, method: str) -> None:
+        own, where = self.methods[method].modalities or [], f"methods.{method}.modalities"
+        for modality in own:
+            if modality not in self.modalities:
+                raise ValueError(
+                    f"{where}: '{modality}' is not one of modalities{plugins.did_you_mean(modality, self.modalities)}"
+                )
+        if len(set(own)) < len(own):
+            raise ValueError(f"{where}: lists a device twice: {own}")
+
+    def _check_evaluation(self, name: str) -> None:
+        """Every system must be able to take every condition."""
+        where, evaluation = f"evaluations.{name}", self.evaluations[name]
+        if name in figure_axes.TAKEN or name in self.figures.accuracy_by:
+            raise ValueError(f"{where}: '{name}' is the name of another figure or table; take a new one")
+        if not self.keep_systems:
+            raise ValueError(f"{where}: needs the trained links; set keep_systems to true, or the evaluation to null")
+        for method in evaluation.methods or []:
+            if method not in self.grid.methods:
+                hint = plugins.did_you_mean(method, self.grid.methods)
+                raise ValueError(f"{where}.methods: '{method}' is not one of grid.methods{hint}")
+        for condition, settings in evaluation.conditions.items():
+            at = f"{where}.conditions.{condition}"
+            for modality in settings.silent:
+                if modality not in self.modalities:
+                    hint = plugins.did_you_mean(modality, self.modalities)
+                    raise ValueError(f"{at}.silent: '{modality}' is not one of modalities{hint}")
+            for method in evaluation.methods or self.grid.methods:
+                self._check_condition(at, method, self.condition_channel(name, condition, method))
+
+    def _check_condition(self, at: str, method: str, channel: ChannelSettings) -> None:
+        features = self.encoder_settings(method).features
+        for modality in channel.snr_offset_db:
+            if modality not in self.modalities:
+                hint = plugins.did_you_mean(modality, self.modalities)
+                raise ValueError(f"{at}.channel.snr_offset_db: '{modality}' is not one of modalities{hint}")
+        trained, tested = (_received_values(c, features) for c in (self.channel_settings(method), channel))
+        if trained != tested:
+            raise ValueError(
+                f"{at}.channel.modulation: '{channel.modulation.name}' gives the decoder {tested} values a device, and "
+                f"method '{method}' is trained with {trained}; take another, or leave the method out by `methods`"
+            )
+
+    def condition_channel(self, evaluation: str, condition: str, method: str) -> ChannelSettings:
+        """A method's channel with what differs in a condition of an evaluation, every option checked."""
+        where = f"evaluations.{evaluation}.conditions.{condition}.channel"
+        own = self.evaluations[evaluation].conditions[condition].channel
+        values = merged(self.channel_settings(method).model_dump(), own)
+        channel = validated(ChannelSettings, values, where)
+        return channel.model_copy(update={kind: self._block(where, channel, kind) for kind in LINK_OFFERS})
 
     def _check_labels(self) -> None:
         """A label names one method of the grid."""
@@ -343,6 +413,10 @@ class Config(Settings):
                 "add it under `methods:` of the configuration"
             )
         return self.methods[name]
+
+    def modalities_of(self, method: str) -> list[str]:
+        """The devices of a method: its own, or all."""
+        return self.method(method).modalities or self.modalities
 
     def loss_options(self, method: str) -> Settings | None:
         """The loss's own `Options` of a method, or None where it has no stage I."""
@@ -446,6 +520,11 @@ class Config(Settings):
         settings = getattr(self, section)
         values = merged(settings.model_dump(), getattr(self.method(method), section))
         return validated(type(settings), values, f"methods.{method}.{section}")
+
+
+def _received_values(channel: ChannelSettings, features: int) -> int:
+    modulation = plugins.load("semcom.link.modulation", channel.modulation.name)
+    return modulation.received_values(features, modulation.Options(**channel.modulation.options))
 
 
 def _link_options() -> Iterator[tuple[str, str, list[str]]]:

@@ -163,6 +163,26 @@ class FinetuneSettings(ScheduleSettings):
     )
     evaluate_every_rounds: int = silent("rounds between two evaluations", gt=0)
     channel_draws: int = silent("channel realisations that an evaluation averages over", gt=0)
+    snr_range_db: Span | None = from_paper(
+        "train each scene at an SNR drawn evenly from this range, in dB, instead of the grid's; evaluation keeps to the "
+        "grid's",
+        "Sec. IV-A: one SNR a run",
+        default=None,
+    )
+    modality_dropout: float = from_paper(
+        "probability, scene by scene in training, that the server gets zeros in the place of a device; never of all of them",
+        "Algorithm 1: none",
+        ge=0,
+        lt=1,
+        default=0.0,
+    )
+
+    @field_validator("snr_range_db")
+    @classmethod
+    def _range(cls, span: list[float] | None) -> list[float] | None:
+        if span is not None and span[0] >= span[1]:
+            raise ValueError(f"must be two numbers in ascending order, got {span}")
+        return span
 
     @model_validator(mode="after")
     def _thaws(self) -> Self:
@@ -229,6 +249,9 @@ class ChannelSettings(Settings):
 
 class MethodSettings(Settings):
     like: str | None = ours("method whose entry this one starts from; here then stands only what differs", default=None)
+    modalities: list[Name] | None = ours(
+        "devices of this method, some of `modalities:`; null: all of them", default=None, min_length=1
+    )
     label: Label | None = ours(
         "name in figures and in the report's tables, $...$ as math; null: from the entry's key", default=None
     )
@@ -244,6 +267,35 @@ class MethodSettings(Settings):
     finetune: dict[str, Any] = ours("keys of `finetune:` that this method overrides", default={})
     channel: dict[str, Any] = ours("keys of `channel:` that this method overrides", default={})
     decoder: dict[str, Any] = ours("keys of `decoder:` that this method overrides", default={})
+
+
+class ConditionSettings(Settings):
+    label: Label | None = ours("name in figures and tables; null: from the entry's key", default=None)
+    channel: dict[str, Any] = ours("keys of `channel:` that differ at test from a method's own", default={})
+    silent: dict[Name, Literal["zeros", "noise"]] = ours(
+        "devices that do not send: zeros, where the server knows it; noise, where it takes what it receives for features",
+        default={},
+    )
+
+
+class EvaluationSettings(Settings):
+    methods: list[str] | None = ours("methods of the grid to evaluate; null: all", default=None, min_length=1)
+    snr_db: list[float] | None = ours(
+        "SNRs in dB to test at, each system at each; null: the SNR that it was trained at", default=None, min_length=1
+    )
+    channel_draws: int | None = ours("channel realisations; null: finetune.channel_draws", default=None, gt=0)
+    conditions: dict[Name, ConditionSettings] = ours(
+        "what else may differ at test, by names of your own; left out: `as_trained` alone, in which nothing differs",
+        default={"as_trained": ConditionSettings()},
+        min_length=1,
+    )
+
+    @field_validator("snr_db")
+    @classmethod
+    def _distinct(cls, values: list[float] | None) -> list[float] | None:
+        if values is not None and len(set(values)) < len(values):
+            raise ValueError(f"lists a value twice: {values}")
+        return values
 
 
 class GridSettings(Settings):

@@ -22,12 +22,12 @@ class Link:
     fading: Block
     equalizer: Block
 
-    def __call__(self, z: Tensor, snr_db: float, generator: torch.Generator) -> Tensor:
+    def __call__(self, z: Tensor, snr_db: float | Tensor, generator: torch.Generator) -> Tensor:
         """Send features over the air and equalise what arrives, eq. (2).
 
         Args:
             z: (B, K) real features; sent in float32.
-            snr_db: SNR in dB; `math.inf` gives the noiseless link.
+            snr_db: SNR in dB, one number or (B,) of each scene; `math.inf` gives the noiseless link.
             generator: random stream of this device's fading and then noise, on z's device.
 
         Returns:
@@ -52,8 +52,10 @@ class Link:
         """h for each of `scenes` blocks: (scenes, 1) complex64 on the generator's device, E|h|^2 = 1."""
         return self.fading.functions.coefficients(scenes, generator, self.fading.options)
 
-    def noise_power(self, snr_db: float) -> float:
-        """N0 of a complex channel use at an SNR."""
+    def noise_power(self, snr_db: float | Tensor) -> float | Tensor:
+        """N0 of a complex channel use at an SNR; (B, 1) for an SNR of each scene, (B,)."""
+        if isinstance(snr_db, Tensor):
+            snr_db = snr_db[:, None]
         return self.modulation.functions.SYMBOL_POWER * 10 ** (-snr_db / 10)
 
 
@@ -66,7 +68,7 @@ def make_link(channel: ChannelSettings) -> Link:
     return Link(*(block(kind, getattr(channel, kind)) for kind in ("modulation", "fading", "equalizer")))
 
 
-def circular_noise(shape: torch.Size, power: float, generator: torch.Generator) -> Tensor:
-    """n ~ CN(0, N0 I) of the given shape, with N0 = `power`."""
+def circular_noise(shape: torch.Size, power: float | Tensor, generator: torch.Generator) -> Tensor:
+    """n ~ CN(0, N0 I) of the given shape, with N0 = `power`, a number or of a shape that broadcasts."""
     unit = torch.randn(shape, dtype=torch.complex64, device=generator.device, generator=generator)
     return unit * power**0.5

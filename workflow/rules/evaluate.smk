@@ -1,0 +1,91 @@
+# Trained links under other conditions: `evaluations:` of the configuration. Nothing is trained for them.
+EVALUATION = f"{RESULTS}/evaluations/{{evaluation}}/{{method}}/seed{{seed}}"
+
+
+def evaluated_methods(evaluation):
+    """The methods that an evaluation asks."""
+    return CONFIG.evaluations[evaluation].methods or CONFIG.grid.methods
+
+
+def evaluated_systems(wildcards):
+    """The kept systems of a method and seed: of every SNR and label fraction of the grid."""
+    of_method = [run for run in RUNS if run.stage is Stage.FINETUNE and run.method == wildcards.method]
+    return [run.fill(f"{FINETUNE}/system.safetensors") for run in of_method if run.seed == int(wildcards.seed)]
+
+
+def evaluation_job(wildcards):
+    """The conditions of an evaluation, as a method takes them."""
+    return jobs.evaluation_job(CONFIG, wildcards.evaluation, wildcards.method).model_dump()
+
+
+def evaluation_code(wildcards):
+    """The sources of an evaluation, with the method's backbone and the blocks of every link it is asked over."""
+    channels = [
+        CONFIG.channel_settings(wildcards.method),
+        *(
+            CONFIG.condition_channel(wildcards.evaluation, condition, wildcards.method)
+            for condition in CONFIG.evaluations[wildcards.evaluation].conditions
+        ),
+    ]
+    blocks = {f"semcom.link.{kind}.{getattr(channel, kind).name}" for channel in channels for kind in LINK_OFFERS}
+    return sources("semcom.training.reevaluation", "semcom.training.process", backbone(wildcards), *sorted(blocks))
+
+
+def evaluation_parts(wildcards):
+    """What the systems of each method and seed answered."""
+    return expand(
+        EVALUATION + ".csv",
+        evaluation=wildcards.evaluation,
+        method=evaluated_methods(wildcards.evaluation),
+        seed=CONFIG.grid.seeds,
+    )
+
+
+if CONFIG.evaluations:
+
+    rule evaluate:
+        """Score the trained links of a method and seed under the conditions of an evaluation."""
+        input:
+            scenes=f"{RESULTS}/data/scenes.h5",
+            splits=f"{RESULTS}/data/splits.csv",
+            systems=evaluated_systems,
+            code=evaluation_code,
+        output:
+            f"{EVALUATION}.csv",
+        log:
+            f"{RESULTS}/logs/evaluations/{{evaluation}}/{{method}}/seed{{seed}}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/evaluations/{{evaluation}}/{{method}}/seed{{seed}}.tsv"
+        wildcard_constraints:
+            evaluation="|".join(CONFIG.evaluations),
+        conda:
+            "../../envs/semcom.yaml"
+        threads: CONFIG.compute.threads
+        params:
+            job=evaluation_job,
+            modalities=lambda wildcards: CONFIG.modalities_of(wildcards.method),
+        message:
+            "Evaluate {wildcards.evaluation}: {wildcards.method}, seed {wildcards.seed}"
+        script:
+            "../scripts/evaluate.py"
+
+    rule evaluation_table:
+        """An evaluation of all methods and seeds as one tidy table."""
+        input:
+            parts=evaluation_parts,
+            code=sources("semcom.analysis.evaluations"),
+        output:
+            f"{TABLES}/{{evaluation}}.csv",
+        log:
+            f"{RESULTS}/logs/evaluations/{{evaluation}}.log",
+        wildcard_constraints:
+            evaluation="|".join(CONFIG.evaluations),
+        localrule: True
+        conda:
+            "../../envs/semcom.yaml"
+        params:
+            methods=lambda wildcards: evaluated_methods(wildcards.evaluation),
+        message:
+            "Table of evaluation {wildcards.evaluation}"
+        script:
+            "../scripts/evaluation_table.py"
