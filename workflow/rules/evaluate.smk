@@ -1,4 +1,5 @@
-# Trained links under other conditions: `evaluations:` of the configuration. Nothing is trained for them.
+# What trained links answer: at the end of their training, and under other conditions (`evaluations:` of the
+# configuration). Nothing is trained for either.
 EVALUATION = f"{RESULTS}/evaluations/{{evaluation}}/{{method}}/seed{{seed}}"
 
 
@@ -39,6 +40,39 @@ def evaluation_parts(wildcards):
         method=evaluated_methods(wildcards.evaluation),
         seed=CONFIG.grid.seeds,
     )
+
+
+rule confusion:
+    """Recall and precision of each class, and confusion matrices, of what every run answered at its end."""
+    input:
+        answers=finetune_files("answers.safetensors"),
+        code=sources("semcom.analysis.confusion", "semcom.figures.confusion"),
+    output:
+        f"{FIGURES}/confusion.pdf",
+        report(
+            f"{FIGURES}/confusion.svg",
+            caption="../report/confusion.rst",
+            category="Figures",
+            labels={"item": "Which classes are taken for which"},
+        ),
+        f"{FIGURES}/confusion.png",
+        confusion=f"{TABLES}/confusion.csv",
+        per_class=f"{TABLES}/per_class.csv",
+    log:
+        f"{RESULTS}/logs/confusion.log",
+    localrule: True
+    conda:
+        "../../envs/semcom.yaml"
+    params:
+        methods=CONFIG.grid.methods,
+        split="validation" if CONFIG.data.withhold_test else "test",
+        snr_db=max(CONFIG.grid.snr_db),
+        label_fraction=max(CONFIG.grid.label_fractions),
+        labels=CONFIG.labels(),
+    message:
+        "Confusion matrices and recall per class"
+    script:
+        "../scripts/confusion.py"
 
 
 if CONFIG.evaluations:

@@ -6,6 +6,7 @@ REPORT = f"{RESULTS}/report.html"
 TABLE_PAGES = {  # table -> category, title, caption
     "tables/summary": ("Tables", "Accuracy at the end of training", "summary"),
     "tables/rounds_to_target": ("Tables", "Communication to reach a target", "rounds_to_target"),
+    "tables/per_class": ("Tables", "Recall and precision of each class", "per_class"),
     "data/class_counts": ("Data", "Scenes per class", "class_counts"),
 }
 if CONFIG.pretrained_methods():
@@ -20,8 +21,23 @@ if CLAIMED:
     }
 TABLE_PAGES |= {f"tables/{name}": ("Tables", by_title(name), "accuracy_by") for name in ACCURACY_BY}
 ARTEFACTS = (
-    [f"{FIGURES}/{name}{suffix}" for name in [*SHOWN, *ACCURACY_BY, "gradients", "contact_sheet"] for suffix in FORMATS]
-    + [f"{TABLES}/{name}.csv" for name in ("rounds", "summary", "rounds_to_target", *ACCURACY_BY, *CONFIG.evaluations)]
+    [
+        f"{FIGURES}/{name}{suffix}"
+        for name in [*SHOWN, *ACCURACY_BY, "confusion", "gradients", "contact_sheet"]
+        for suffix in FORMATS
+    ]
+    + [
+        f"{TABLES}/{name}.csv"
+        for name in (
+            "rounds",
+            "summary",
+            "rounds_to_target",
+            "confusion",
+            "per_class",
+            *ACCURACY_BY,
+            *CONFIG.evaluations,
+        )
+    ]
     + [f"{RESULTS}/config.yaml", f"{RESULTS}/data/class_counts.csv"]
 )
 if CONFIG.pretrained_methods():

@@ -13,7 +13,7 @@ from semcom.config.sections import AccuracyBySettings, GridSettings
 
 GRID_AXES = {"label_fraction": "label_fractions", "snr_db": "snr_db"}  # the axis, and its key under `grid:`
 TAKEN = (  # figures and tables that rules of their own make
-    *("figure4", "figure5", "pretraining", "gradients", "contact_sheet"),
+    *("figure4", "figure5", "pretraining", "gradients", "contact_sheet", "confusion", "per_class"),
     *("rounds", "summary", "rounds_to_target", "pretraining_overhead", "claims", "claim_tests"),
 )
 
