@@ -42,6 +42,25 @@ def evaluation_parts(wildcards):
     )
 
 
+def over_range(evaluation):
+    """Of each method trained at one SNR, the one that is `like` it and trained over a range, if an evaluation has it."""
+    chosen = evaluated_methods(evaluation)
+    ranged = [method for method in chosen if CONFIG.finetune_settings(method).snr_range_db]
+    return {CONFIG.family(method): method for method in ranged if CONFIG.family(method) in chosen}
+
+
+def drawn_methods(evaluation):
+    """The methods that have a line or a panel of their own; in a map those over a range are a row of another's."""
+    within = over_range(evaluation).values() if CONFIG.evaluations[evaluation].figure == "map" else []
+    return [method for method in evaluated_methods(evaluation) if method not in within]
+
+
+def condition_labels(evaluation):
+    """What figures call the conditions of an evaluation."""
+    conditions = CONFIG.evaluations[evaluation].conditions
+    return {name: condition.label or name.replace("_", " ").capitalize() for name, condition in conditions.items()}
+
+
 rule confusion:
     """Recall and precision of each class, and confusion matrices, of what every run answered at its end."""
     input:
@@ -123,3 +142,42 @@ if CONFIG.evaluations:
             "Table of evaluation {wildcards.evaluation}"
         script:
             "../scripts/evaluation_table.py"
+
+    rule evaluation_figure:
+        """The figure of an evaluation."""
+        input:
+            table=f"{TABLES}/{{evaluation}}.csv",
+            counts=f"{RESULTS}/data/class_counts.csv",
+            code=sources("semcom.analysis.evaluations", "semcom.figures.evaluations"),
+        output:
+            f"{FIGURES}/{{evaluation}}.pdf",
+            report(
+                f"{FIGURES}/{{evaluation}}.svg",
+                caption="../report/evaluation.rst",
+                category="Figures",
+                labels=lookup(
+                    dpath="{evaluation}",
+                    within={
+                        name: {"item": f"{name}: trained links under other conditions"} for name in CONFIG.evaluations
+                    },
+                ),
+            ),
+            f"{FIGURES}/{{evaluation}}.png",
+        log:
+            f"{RESULTS}/logs/evaluations/{{evaluation}}_figure.log",
+        wildcard_constraints:
+            evaluation="|".join(CONFIG.evaluations),
+        localrule: True
+        conda:
+            "../../envs/semcom.yaml"
+        params:
+            figure=lambda wildcards: CONFIG.evaluations[wildcards.evaluation].figure,
+            methods=lambda wildcards: drawn_methods(wildcards.evaluation),
+            over_range=lambda wildcards: over_range(wildcards.evaluation),
+            conditions=lambda wildcards: condition_labels(wildcards.evaluation),
+            split="validation" if CONFIG.data.withhold_test else "test",
+            labels=CONFIG.labels(),
+        message:
+            "Draw evaluation {wildcards.evaluation}"
+        script:
+            "../scripts/evaluation_figure.py"

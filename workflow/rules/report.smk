@@ -20,10 +20,15 @@ if CLAIMED:
         "tables/claim_tests": ("Tables", "The tests of each claim", "claim_tests"),
     }
 TABLE_PAGES |= {f"tables/{name}": ("Tables", by_title(name), "accuracy_by") for name in ACCURACY_BY}
+TABLE_PAGES |= {
+    f"tables/{name}": ("Tables", f"{name}: trained links under other conditions", "evaluation")
+    for name in CONFIG.evaluations
+}
+EVALUATION_FIGURES = [name for name, evaluation in CONFIG.evaluations.items() if evaluation.figure]
 ARTEFACTS = (
     [
         f"{FIGURES}/{name}{suffix}"
-        for name in [*SHOWN, *ACCURACY_BY, "confusion", "gradients", "contact_sheet"]
+        for name in [*SHOWN, *ACCURACY_BY, *EVALUATION_FIGURES, "confusion", "gradients", "contact_sheet"]
         for suffix in FORMATS
     ]
     + [

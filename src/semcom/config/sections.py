@@ -284,11 +284,24 @@ class EvaluationSettings(Settings):
         "SNRs in dB to test at, each system at each; null: the SNR that it was trained at", default=None, min_length=1
     )
     channel_draws: int | None = ours("channel realisations; null: finetune.channel_draws", default=None, gt=0)
+    figure: Literal["curves", "map", "conditions"] | None = ours(
+        "figures/<name>: curves of accuracy against SNR at test, a map of trained by tested SNR, or conditions in rows; "
+        "null: the table alone",
+        default=None,
+    )
     conditions: dict[Name, ConditionSettings] = ours(
         "what else may differ at test, by names of your own; left out: `as_trained` alone, in which nothing differs",
         default={"as_trained": ConditionSettings()},
         min_length=1,
     )
+
+    @model_validator(mode="after")
+    def _drawable(self) -> Self:
+        if self.figure in ("curves", "map") and (self.snr_db is None or len(self.snr_db) < 2):
+            raise ValueError(f"figure: {self.figure} is over the SNR at test; give two or more under snr_db")
+        if self.figure == "map" and len(self.conditions) > 1:
+            raise ValueError("figure: a map shows one condition; leave one under conditions, or take curves")
+        return self
 
     @field_validator("snr_db")
     @classmethod
