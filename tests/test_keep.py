@@ -19,7 +19,7 @@ from semcom.config.stage import Stage
 from test_state import CONFIG, finish, folder
 
 REFERENCE = ROOT / "results/reference"
-LAST_KEYS = {"schedule.snr_range_db", "schedule.modality_dropout"}
+LAST_KEYS = {"schedule.snr_range_db", "schedule.modality_dropout", "channel.estimation", "channel.snr_trace"}
 FIRST_KEYS = LAST_KEYS | {"schedule.optimizer", "encoder.backbone", "encoder.options"}
 LATER_THAN = {  # keys that the configuration has got since the runs; they had the one value that there was
     "rooms": LAST_KEYS,

@@ -44,6 +44,11 @@ try:
 
         check_texts(CONFIG.given_texts(), os.path.relpath(FILE))
     workflow.configfiles[:] = read_layers(FILE)  # which the report lists
+    if CONFIG.traces() and workflow.is_main_process:
+        from semcom.link.trace import read_trace
+
+        for path in CONFIG.traces().values():
+            read_trace(path, CONFIG.modalities, alone=True)
     if CONFIG.weights() and workflow.is_main_process and find_spec("torch"):  # a job checks its own
         from semcom.models.weights import check_weights
 
@@ -205,6 +210,11 @@ def pretrained_encoders(wildcards):
 def encoder_weights(wildcards):
     """The user's own files of weights that a method starts from."""
     return list(CONFIG.encoder_settings(wildcards.method).weights.values())
+
+
+def channel_trace(wildcards):
+    """The user's own channel trace that a method trains along, if any."""
+    return CONFIG.channel_settings(wildcards.method).snr_trace or []
 
 
 def figure_rounds(wildcards):

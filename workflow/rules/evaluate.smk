@@ -14,6 +14,13 @@ def evaluated_systems(wildcards):
     return [run.fill(f"{FINETUNE}/system.safetensors") for run in of_method if run.seed == int(wildcards.seed)]
 
 
+def evaluated_traces(wildcards):
+    """The channel traces of an evaluation's conditions."""
+    conditions = CONFIG.evaluations[wildcards.evaluation].conditions
+    channels = [CONFIG.condition_channel(wildcards.evaluation, name, wildcards.method) for name in conditions]
+    return sorted({channel.snr_trace for channel in channels if channel.snr_trace})
+
+
 def evaluation_job(wildcards):
     """The conditions of an evaluation, as a method takes them."""
     return jobs.evaluation_job(CONFIG, wildcards.evaluation, wildcards.method).model_dump()
@@ -102,6 +109,7 @@ if CONFIG.evaluations:
             scenes=f"{RESULTS}/data/scenes.h5",
             splits=f"{RESULTS}/data/splits.csv",
             systems=evaluated_systems,
+            traces=evaluated_traces,
             code=evaluation_code,
         output:
             f"{EVALUATION}.csv",

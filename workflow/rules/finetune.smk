@@ -8,6 +8,7 @@ rule finetune:
         splits=f"{RESULTS}/data/splits.csv",
         weights=encoder_weights,
         encoders=pretrained_encoders,
+        trace=channel_trace,
         code=finetune_code,
     output:
         **({"system": f"{FINETUNE}/system.safetensors"} if CONFIG.keep_systems else {}),

@@ -39,7 +39,8 @@ LOSS_OFFERS = ("Options", "terms", "views_exchanged")  # see semcom.losses
 BACKBONE_OFFERS = ("Options", "extractor", "FIRST_LAYER", "CLASSIFIER")  # see semcom.models.backbones
 LINK_OFFERS = {  # see the packages of these names in semcom.link
     "modulation": ("Options", "SYMBOL_POWER", "channel_uses", "received_values", "modulate", "demodulate"),
-    "fading": ("Options", "coefficients"),
+    "fading": ("Options", "coefficients", "mean"),
+    "estimation": ("Options", "channel_uses", "estimate", "error_power"),
     "equalizer": ("Options", "equalize"),
 }
 PROPOSED = "proposed"  # the method that the paper's claims are about
@@ -124,8 +125,7 @@ class Config(Settings):
                 f"tables.trials: '{self.tables.trials}' compares settings on validation rooms, and "
                 "data.validation_fraction is 0; raise it, or set tables.trials to null"
             )
-        for kind in LINK_OFFERS:
-            self._block("channel", self.channel, kind)
+        self._with_blocks("channel", self.channel)
         for method in self.methods:
             self.loss_options(method)
             self.pretrain_settings(method)
@@ -219,6 +219,13 @@ class Config(Settings):
             if modality not in self.modalities:
                 hint = plugins.did_you_mean(modality, self.modalities)
                 raise ValueError(f"{where}.snr_offset_db: '{modality}' is not one of modalities{hint}")
+
+    def _with_blocks(self, where: str, channel: ChannelSettings) -> ChannelSettings:
+        """A channel with every option of its blocks checked, and the equalizer that `auto` stands for."""
+        if channel.equalizer.name == "auto":
+            chosen = BlockSettings(name="zero_forcing" if channel.fading.name == "awgn" else "mmse")
+            channel = channel.model_copy(update={"equalizer": chosen})
+        return channel.model_copy(update={kind: self._block(where, channel, kind) for kind in LINK_OFFERS})
 
     def _block(self, where: str, channel: ChannelSettings, kind: str) -> BlockSettings:
         """A block of a channel with its options as its file reads them.
@@ -344,9 +351,8 @@ class Config(Settings):
         """A method's channel with what differs in a condition of an evaluation, every option checked."""
         where = f"evaluations.{evaluation}.conditions.{condition}.channel"
         own = self.evaluations[evaluation].conditions[condition].channel
-        values = merged(self.channel_settings(method).model_dump(), own)
-        channel = validated(ChannelSettings, values, where)
-        return channel.model_copy(update={kind: self._block(where, channel, kind) for kind in LINK_OFFERS})
+        values = merged(self._overridden("channel", method).model_dump(), own)
+        return self._with_blocks(where, validated(ChannelSettings, values, where))
 
     def _check_labels(self) -> None:
         """A label names one method of the grid."""
@@ -385,6 +391,7 @@ class Config(Settings):
         files = {f"data.files.{name}": path for name, path in self.data.files.items()}
         folders = {f"data.files.{name}" for name in self.data.files if known[name].folder}
         files |= {key: path for key, (_, path) in self.weights().items()}
+        files |= self.traces()
         for key, path in files.items():
             found = Path(path).is_dir() if key in folders else Path(path).is_file()
             if not found:
@@ -392,6 +399,18 @@ class Config(Settings):
                     f"{key}: no {'folder' if key in folders else 'file'} '{path}'; correct the path, or remove the key if "
                     "the file is to be downloaded or left out"
                 )
+
+    def traces(self) -> dict[str, str]:
+        """Channel traces that runs and evaluations of the grid go along, by key of the configuration."""
+        channels = {
+            f"{self._where(method, 'channel')}.snr_trace": self.channel_settings(method) for method in self.grid.methods
+        }
+        for name, evaluation in self.evaluations.items():
+            for condition in evaluation.conditions:
+                for method in evaluation.methods or self.grid.methods:
+                    where = f"evaluations.{name}.conditions.{condition}.channel.snr_trace"
+                    channels[where] = self.condition_channel(name, condition, method)
+        return {key: channel.snr_trace for key, channel in channels.items() if channel.snr_trace}
 
     def weights(self) -> dict[str, tuple[str, str]]:
         """Files of weights that runs of the grid start from: by key of the configuration, a method and its file."""
@@ -509,8 +528,7 @@ class Config(Settings):
 
     def channel_settings(self, method: str) -> ChannelSettings:
         """`channel:` with the method's overrides, every option of its blocks checked."""
-        channel, where = self._overridden("channel", method), self._where(method, "channel")
-        return channel.model_copy(update={kind: self._block(where, channel, kind) for kind in LINK_OFFERS})
+        return self._with_blocks(self._where(method, "channel"), self._overridden("channel", method))
 
     def decoder_settings(self, method: str) -> DecoderSettings:
         """`decoder:` with the method's overrides."""

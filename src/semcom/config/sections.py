@@ -243,8 +243,19 @@ class ChannelSettings(Settings):
         "eq. (2)",
     )
     fading: LinkBlock = from_paper("h: a module in src/semcom/link/fading", "Sec. IV-A: AWGN")
-    equalizer: LinkBlock = silent("use of the perfectly known h: a module in src/semcom/link/equalizer")
+    estimation: LinkBlock = silent(
+        "what the server knows of h: a module in src/semcom/link/estimation", default=BlockSettings(name="perfect")
+    )
+    equalizer: LinkBlock = silent(
+        "use of what the server knows of h: a module in src/semcom/link/equalizer; auto: mmse under fading, else zero_forcing"
+    )
     snr_offset_db: dict[str, float] = silent("per-device offset to the grid's SNR")
+    snr_trace: str | None = from_paper(
+        "CSV file of each device's SNR in dB by round (columns round, device, snr_db), in the place of the grid's SNR: in "
+        "training one round a round, in evaluation one round a scene",
+        "Sec. IV-A: one SNR",
+        default=None,
+    )
 
 
 class MethodSettings(Settings):

@@ -30,7 +30,7 @@ class Uplinks:
     def receive(
         self,
         z: Mapping[str, Tensor],
-        snr_db: float | Tensor,
+        snr_db: float | Tensor | Mapping[str, Tensor],
         generators: Mapping[str, torch.Generator],
         heard: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
@@ -38,7 +38,7 @@ class Uplinks:
 
         Args:
             z: (B, K) features of each modality.
-            snr_db: nominal SNR of all devices, to which each one's offset is added; a number, or (B,) of each scene.
+            snr_db: nominal SNR, to which each device's offset is added: a number, (B,) of each scene, or that by device.
             generators: of each device's fading and noise. A silent device draws as it would otherwise, so that the
                 others' draws are the same.
             heard: (B,) booleans of each device: where False, the server puts zeros, as for a silent one.
@@ -46,7 +46,8 @@ class Uplinks:
         received = []
         for m, offset in self.snr_offset_db.items():
             sent = torch.zeros_like(z[m]) if self.silent.get(m) == NOISE else z[m]
-            values = self.link(sent, snr_db + offset, generators[m])
+            nominal = snr_db[m] if isinstance(snr_db, Mapping) else snr_db
+            values = self.link(sent, nominal + offset, generators[m])
             if self.silent.get(m) == ZEROS:
                 values = torch.zeros_like(values)
             if heard is not None:

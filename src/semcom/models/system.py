@@ -37,10 +37,16 @@ class System(nn.Module):
         """Channel uses that a device's features of one scene take."""
         return channel_uses(self.modulation, self.features)
 
+    @property
+    def pilots(self) -> int:
+        """Channel uses that a device spends on pilots with each scene."""
+        estimation = self.uplinks.link.estimation
+        return estimation.functions.channel_uses(estimation.options)
+
     def decide(
         self,
         z: Mapping[str, Tensor],
-        snr_db: float | Tensor,
+        snr_db: float | Tensor | Mapping[str, Tensor],
         generators: Mapping[str, torch.Generator],
         heard: Mapping[str, Tensor] | None = None,
     ) -> Tensor:

@@ -1,7 +1,7 @@
 """What a trained system answers on a split, over several realisations of the channel, and how that is scored."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy, one_hot
 from semcom.config.jobs import FinetuneJob
 from semcom.config.sections import ComputeSettings
 from semcom.data.scenes import Scenes
+from semcom.link.trace import check_length, read_trace
 from semcom.link.uplinks import Uplinks
 from semcom.models.precision import dtype, encode, laid_out
 from semcom.models.system import System
@@ -46,6 +47,7 @@ class Evaluation:
         self.labels = scenes.labels[self.indices]
         channels = sum(scenes.modalities[m].channels for m in job.modalities)
         bytes_a_view = channels * job.crop_size**2 * dtype(compute).itemsize
+        self._trace = self.along(job.channel.snr_trace)
         self._kept = list(self.views()) if len(self.indices) * bytes_a_view <= 1e6 * VIEWS_KEPT_MB else None
 
     def __call__(self, system: System) -> Score:
@@ -73,7 +75,7 @@ class Evaluation:
         z: dict[str, Tensor],
         *,
         uplinks: Uplinks | None = None,
-        snr_db: float | None = None,
+        snr_db: float | Mapping[str, Tensor] | None = None,
         draws: int | None = None,
     ) -> Tensor:
         """What the server answers to the features: (draws, N, classes).
@@ -84,11 +86,25 @@ class Evaluation:
                 the training. Whatever they are, realisation d draws from the same stream.
         """
         uplinks, received = uplinks or system.uplinks, []
+        nominal = (self._trace or self.job.snr_db) if snr_db is None else snr_db
         for draw in range(draws or self.job.schedule.channel_draws):
             address = [(m, (self.seed, "evaluate", self.split, m, draw)) for m in self.job.modalities]
             noise = {m: stream(*at, device=self.scenes.device) for m, at in address}
-            received.append(uplinks.receive(z, self.job.snr_db if snr_db is None else snr_db, noise))
+            received.append(uplinks.receive(z, nominal, noise))
         return system.decoder(torch.stack(received))
+
+    def along(self, trace: str | None) -> dict[str, Tensor] | None:
+        """(N,) SNR in dB of each device from the first N rounds of a trace, one a scene; None without a trace.
+
+        Raises:
+            InputError: the trace cannot be read, or has fewer rounds than the split has scenes.
+        """
+        if trace is None:
+            return None
+        by_device = read_trace(trace, self.job.modalities)
+        check_length(by_device, len(self.indices), trace, f"the {self.split} split, a round a scene,")
+        rounds = {m: torch.from_numpy(values[: len(self.indices)]) for m, values in by_device.items()}
+        return {m: values.float().to(self.scenes.device) for m, values in rounds.items()}
 
     def score(self, logits: Tensor) -> Score:
         """Of (draws, N, classes) logits.

@@ -17,6 +17,7 @@ from semcom.config.jobs import FinetuneJob
 from semcom.data.scenes import Scenes
 from semcom.data.splits import label_subset
 from semcom.link.ledger import Traffic, exchange
+from semcom.link.trace import check_length, read_trace
 from semcom.models import precision
 from semcom.models.encoders import load_encoders
 from semcom.models.system import System
@@ -55,6 +56,9 @@ def finetune(
     status = load_encoders(system.encoders, pretrained) if pretrained else optimization.OK
     indices = labelled_scenes(scenes, job.label_fraction, seed)
     per_epoch, total = steps_per_epoch(len(indices), schedule), total_steps(len(indices), schedule)
+    trace = read_trace(job.channel.snr_trace, job.modalities) if job.channel.snr_trace else None
+    if trace:
+        check_length(trace, total, job.channel.snr_trace, f"stage II of {job.method}")
     splits = [split for split in EVALUATED_SPLITS if split in scenes.indices]
     watched = "validation" if "validation" in splits else "test"  # who chooses settings sees no test accuracy
     log, answers = RoundLog(job, splits, seed, per_epoch), {}
@@ -117,7 +121,7 @@ def finetune(
         with torch.set_grad_enabled(not frozen):
             z = precision.encode(system.encoders, views, compute)
         noise = {m: stream(seed, "finetune", "channel", m, step, device=device) for m in job.modalities}
-        sent_at, heard = training_snr(job, seed, step, batch), devices_heard(job, seed, step, batch)
+        sent_at, heard = training_snr(job, seed, step, batch, trace), devices_heard(job, seed, step, batch)
         loss = cross_entropy(system.decide(z, sent_at, noise, heard), scenes.labels[batch])
         numbers, status = optimization.descend(optimizer, loss, {"system": system}, schedule)
         log.ledger.charge(round_costs(job, system, len(batch), uplink_alone=frozen))
@@ -140,8 +144,13 @@ def finetune(
     return log.result(status, precision.decided(compute), system, answers)
 
 
-def training_snr(job: FinetuneJob, seed: int, step: int, batch: Tensor) -> float | Tensor:
-    """The nominal SNR of a round in dB: the run's own, or one for each of the B scenes, drawn evenly from the range."""
+def training_snr(
+    job: FinetuneJob, seed: int, step: int, batch: Tensor, trace: Mapping[str, np.ndarray] | None = None
+) -> float | Tensor | dict[str, Tensor]:
+    """The nominal SNR of a round in dB: the run's own; one for each of the B scenes, drawn evenly from the range; or (B,)
+    of each device, from the trace's row of this round."""
+    if trace is not None:
+        return {m: torch.full((len(batch),), trace[m][step], device=batch.device) for m in job.modalities}
     if job.schedule.snr_range_db is None:
         return job.snr_db
     low, high = job.schedule.snr_range_db
@@ -165,7 +174,7 @@ def devices_heard(job: FinetuneJob, seed: int, step: int, batch: Tensor) -> dict
 def round_costs(job: FinetuneJob, system: System, batch: int, *, uplink_alone: bool) -> dict[str, Traffic]:
     """What a round of `batch` scenes costs each device; with frozen encoders no gradient comes down."""
     k = job.encoder.features
-    both = {m: exchange(batch, k, system.channel_uses, job.bits_per_value) for m in job.modalities}
+    both = {m: exchange(batch, k, system.channel_uses, job.bits_per_value, system.pilots) for m in job.modalities}
     return {m: cost.uplink() if uplink_alone else cost for m, cost in both.items()}
 
 

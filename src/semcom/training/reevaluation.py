@@ -7,6 +7,7 @@ import pandas as pd
 
 from semcom.config.jobs import EvaluationJob
 from semcom.data.scenes import Scenes
+from semcom.link.blocks import channel_uses
 from semcom.link.uplinks import Uplinks, make_uplinks
 from semcom.models import precision
 from semcom.models.kept_system import KeptSystem
@@ -23,8 +24,8 @@ def reevaluate(job: EvaluationJob, kept: KeptSystem, scenes: Scenes) -> pd.DataF
 
     Returns:
         One row a condition, tested SNR and split: the run as in rounds.csv (`snr_db` is what it was trained at),
-        condition, tested_snr_db, split, accuracy, mean_class_accuracy, loss, channel_uses (uplink uses of one inference,
-        of all devices that send) and status. A run that diverged has blanks.
+        condition, tested_snr_db (blank along a trace), split, accuracy, mean_class_accuracy, loss, channel_uses (uplink
+        uses of one inference with its pilots, of all devices that send) and status. A run that diverged has blanks.
     """
     run = {
         "experiment": kept.job.experiment,
@@ -53,21 +54,32 @@ def reevaluate(job: EvaluationJob, kept: KeptSystem, scenes: Scenes) -> pd.DataF
         name: make_uplinks(condition.channel, kept.job.modalities, condition.silent)
         for name, condition in job.conditions.items()
     }
+    traces = {name: condition.channel.snr_trace for name, condition in job.conditions.items()}
     rows = []
     for split in splits:
         evaluation = Evaluation(scenes, split, kept.job, kept.seed, compute)
-        for scored in _scores(evaluation, system, links, tested_at, job.channel_draws):
+        for scored in _scores(evaluation, system, links, traces, tested_at, job.channel_draws):
             rows.append({**run, **scored, "status": kept.status})
     return pd.DataFrame(rows)
 
 
 def _scores(
-    evaluation: Evaluation, system: System, links: dict[str, Uplinks], tested_at: list[float], draws: int | None
+    evaluation: Evaluation,
+    system: System,
+    links: dict[str, Uplinks],
+    traces: dict[str, str | None],
+    tested_at: list[float],
+    draws: int | None,
 ) -> Iterator[dict]:
     z = evaluation.features(system)
     for condition, uplinks in links.items():
-        uses = system.channel_uses * (len(uplinks.snr_offset_db) - len(uplinks.silent))
-        for snr_db in tested_at:
-            score = evaluation.score(evaluation.logits(system, z, uplinks=uplinks, snr_db=snr_db, draws=draws))
+        estimation = uplinks.link.estimation
+        of_each = channel_uses(uplinks.link.modulation, system.features)
+        of_each += estimation.functions.channel_uses(estimation.options)
+        uses = of_each * (len(uplinks.snr_offset_db) - len(uplinks.silent))
+        along = evaluation.along(traces[condition])
+        for snr_db in [math.nan] if along else tested_at:
+            nominal = along or snr_db
+            score = evaluation.score(evaluation.logits(system, z, uplinks=uplinks, snr_db=nominal, draws=draws))
             place = {"condition": condition, "tested_snr_db": snr_db, "split": evaluation.split}
             yield {**place, **vars(score), "channel_uses": uses}
