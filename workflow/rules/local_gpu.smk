@@ -7,7 +7,7 @@ def places_on_gpus():
     """What the profile asks for, if it is `local-gpu` or one of its kind.
 
     Raises:
-        WorkflowError: a number in it makes no sense.
+        SystemExit: a number in it makes no sense.
     """
     asked = workflow.resource_settings.overwrite_resources
     try:
@@ -18,7 +18,7 @@ def places_on_gpus():
             threads=CONFIG.compute.threads,
         )
     except InputError as error:
-        raise WorkflowError(str(error)) from None
+        refuse(error)
 
 
 def check_gpus():
