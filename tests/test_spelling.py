@@ -8,11 +8,14 @@ import struct
 
 import pandas as pd
 import pytest
+import yaml
 
-from conftest import ROOT
+from conftest import ROOT, run_snakemake
 from semcom.analysis.accuracy_by import accuracy_by_table
 from semcom.analysis.provenance_table import provenance_row
 from semcom.analysis.records import ROUNDS_COLUMNS, collect_rounds, write_csv
+from semcom.commands.keep import keep
+from semcom.commands.partial import write_partial
 from semcom.common.errors import InputError
 from semcom.common.spelling import INFINITY, spelled_number, spelled_percent
 from semcom.config.jobs import FinetuneJob, finetune_job
@@ -21,6 +24,7 @@ from semcom.config.paths import Run, folder, runs
 from semcom.config.stage import Stage
 from semcom.figures import panels
 from semcom.figures.accuracy_by import accuracy_by_figure
+from semcom.runs.grid import grid_state
 
 ODD = [10, 10.0000001, 3.3333333333333335, 0.7000000000000001, 0.33333333333, 1e7, 1e-7, 0.1 + 0.2, 0.3, -2.5, math.inf]
 
@@ -72,6 +76,47 @@ def test_the_settings_of_a_noiseless_run_are_json_and_come_back():
     text = json.dumps(job.model_dump(), allow_nan=False)
     assert FinetuneJob(**json.loads(text)) == job and job.snr_db == math.inf
     assert load_config(ROOT / "tests/config.yaml", settings={"grid": {"snr_db": [".inf"]}}).grid.snr_db == [math.inf]
+
+
+@pytest.mark.slow
+def test_a_grid_of_long_numbers_and_the_noiseless_link_run_to_the_end(checkout):
+    """From the configuration to the report: every path and table gives the same numbers back."""
+    methods, axes = ["proposed", "supervised"], {"by_snr": "snr_db", "by_labels": "label_fraction"}
+    settings = {
+        "extends": "tests/config.yaml",
+        "experiment": "long",
+        "grid": {"methods": methods, "snr_db": [3.3333333333333335, math.inf], "label_fractions": [1.0, 0.33333333333]},
+        "finetune": {"batch_size": 16, "epochs": 2},
+        "figures": {
+            "figure5_label_fraction": 0.33333333333,
+            "accuracy_by": {name: {"x": x, "label": None, "scale": "linear"} for name, x in axes.items()},
+        },
+    }
+    (checkout / "long.yaml").write_text(yaml.safe_dump(settings))
+    options = ["--configfile=long.yaml", "--config", "pretrain={epochs: 2}", "--", "all", "sizing"]
+    done = run_snakemake(checkout, *options)
+    assert done.returncode == 0, done.stdout
+    assert "0.33333333333" in done.stdout.split("in full:")[1]  # the prediction, in the terminal
+    results = checkout / "results/long"
+    of = load_config(results / "config.yaml")
+    assert of.pretrain.epochs == 2 and math.inf in of.grid.snr_db
+    assert {state.state for state in grid_state(of, checkout)} == {"done"}
+    rounds = collect_rounds([results / "tables/rounds.csv"], methods=methods)
+    cells = set(rounds[["snr_db", "label_fraction"]].itertuples(index=False, name=None))
+    assert cells == set(itertools.product(of.grid.snr_db, of.grid.label_fractions))
+    for name in ("figure4", "figure5", "gradients", *axes):
+        assert "Missing" not in (results / f"figures/{name}.svg").read_text()
+    claims = pd.read_csv(results / "tables/claim_tests.csv")
+    assert set(of.grid.snr_db) == set(claims["snr_db"].dropna())
+    for provenance in results.rglob("provenance.json"):
+        json.loads(provenance.read_text(), parse_constant=pytest.fail)  # Infinity is no JSON
+    kept = keep(results)
+    assert set(pd.read_csv(kept / "provenance.csv")["snr_db"].dropna()) == set(of.grid.snr_db)
+    partial = write_partial(of, checkout)
+    assert pd.read_csv(partial / "tables/missing.csv").empty
+    assert (partial / "tables/rounds.csv").read_bytes() == (results / "tables/rounds.csv").read_bytes()
+    again = run_snakemake(checkout, "--dry-run", *options[:-1])
+    assert "Nothing to be done" in again.stdout
 
 
 def planted(values, fractions) -> pd.DataFrame:

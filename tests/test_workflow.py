@@ -309,7 +309,7 @@ def test_the_configuration_that_an_experiment_leaves_runs_it_again(finished):
 
 def refused(folder: Path, *arguments: str) -> str:
     """The one line with which Snakemake ends before it plans anything, whatever else it is told to print."""
-    done = run_snakemake(folder, "-n", "--quiet", "all", *arguments)
+    done = run_snakemake(folder, "-n", "--quiet=all", *arguments)
     assert done.returncode != 0
     (line,) = done.stdout.splitlines()
     return line
