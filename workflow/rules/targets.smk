@@ -1,4 +1,5 @@
-# What is asked for, looked at once all rules are known: Snakemake itself says of a target that none makes only that.
+# What is asked for, looked at once all rules are known: of a target that none makes, Snakemake itself says only that. A
+# workflow that has these rules as a module has rules of its own, too, and is left to Snakemake.
 from snakemake.cli import parse_args
 
 from semcom.config.targets import explained
@@ -26,6 +27,3 @@ def check_targets():
             continue
         if not any(rule.is_producer(target) for rule in workflow.rules):
             refuse(explained(target, CONFIG, os.path.relpath(FILE), [rule.name for rule in plain], files))
-
-
-check_targets()
