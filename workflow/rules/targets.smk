@@ -17,7 +17,7 @@ def check_targets():
     """Every target must be a rule, or a file that one makes or that is there.
 
     Raises:
-        SystemExit: one is not; the log says what is near it.
+        SystemExit: one is not; a line says what is near it.
     """
     plain = [rule for rule in workflow.rules if not rule.has_wildcards()]
     files = [*ARTEFACTS, REPORT, *(str(file) for rule in plain for file in rule.output)]
