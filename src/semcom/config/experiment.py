@@ -4,6 +4,7 @@ The models of `sections.py` are the one source of keys, types and bounds; `refer
 table of docs/choices.md from them. Values live in the files alone, which `loading.py` reads.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +14,7 @@ from pydantic import field_validator, model_validator
 from semcom.common import plugins
 from semcom.common.errors import InputError
 from semcom.common.settings import Settings, from_paper, ours, validated
+from semcom.common.spelling import spelled_number
 from semcom.config import figure_axes
 from semcom.config.merging import merged
 from semcom.config.sections import (
@@ -43,6 +45,15 @@ LINK_OFFERS = {  # see the packages of these names in semcom.link
     "estimation": ("Options", "channel_uses", "estimate", "error_power"),
     "equalizer": ("Options", "equalize"),
 }
+RESERVED = {  # folders below results/ that are of no experiment
+    "downloads": "raw files",
+    "reference": "what is kept of experiments",
+    "benchmarks": "what steps and jobs cost",
+    "slurm_logs": "the logs of SLURM jobs",
+    "sizes": "experiments side by side",
+    "compared": "experiments side by side",
+    "png-rooms": "the built-in rooms as a folder of images",
+}
 PROPOSED = "proposed"  # the method that the paper's claims are about
 BASELINE = "supervised"  # the method that they, and ratios in the tables, refer to
 NAMES = {
@@ -56,6 +67,17 @@ NAMES = {
 def default_label(method: str) -> str:
     """What a method is called where the configuration gives it no label."""
     return NAMES.get(method) or method.replace("_", " ")
+
+
+def marked(path: str) -> str | None:
+    """What is wrong with the path of an input in which Snakemake would replace a part; None for any other."""
+    marks = sorted(set(path) & set("{}<>"))
+    if not marks:
+        return None
+    return (
+        f"'{path}' holds {' '.join(marks)}, by which Snakemake marks parts of a path to be replaced; rename what is called so, "
+        "or make a symbolic link with a plain name to it"
+    )
 
 
 class Config(Settings):
@@ -96,6 +118,7 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        self._check_names()
         for key, package, name in [
             ("data.reader", "semcom.data.readers", self.data.reader),
             ("encoder.backbone", "semcom.models.backbones", self.encoder.backbone),
@@ -148,6 +171,22 @@ class Config(Settings):
         for name in self.figures.accuracy_by:
             self.accuracy_by(name)
         return self
+
+    def _check_names(self) -> None:
+        """Folders must be told apart, also where a file system takes `A` and `a` for one."""
+        if self.experiment.lower() in RESERVED:
+            raise ValueError(
+                f"experiment: '{self.experiment}' names results/{self.experiment.lower()}, which is for "
+                f"{RESERVED[self.experiment.lower()]}; take another name"
+            )
+        known: dict[str, str] = {}
+        for method in self.methods:
+            other = known.setdefault(method.lower(), method)
+            if other != method:
+                raise ValueError(
+                    f"methods.{method}: differs from '{other}' by case alone, which not every file system tells apart; "
+                    "take another name"
+                )
 
     def _check_reader(self) -> None:
         """The raw files and the modalities must be those of the reader."""
@@ -378,11 +417,14 @@ class Config(Settings):
             if batch > scenes:
                 raise ValueError(
                     f"{stage}.batch_size: {batch} exceeds the about {scenes:.0f} scenes it is drawn from "
-                    f"(label fraction {label_fraction:g} for finetune); take a smaller batch"
+                    f"(label fraction {spelled_number(label_fraction)} for finetune); take a smaller batch"
                 )
 
-    def check_files(self) -> None:
+    def check_files(self, source: str) -> None:
         """Files and folders of the user's own must be there before anything runs.
+
+        Args:
+            source: the configuration file, for messages.
 
         Raises:
             InputError: names the key and the file.
@@ -395,10 +437,13 @@ class Config(Settings):
         for key, path in files.items():
             found = Path(path).is_dir() if key in folders else Path(path).is_file()
             if not found:
-                raise InputError(
-                    f"{key}: no {'folder' if key in folders else 'file'} '{path}'; correct the path, or remove the key if "
-                    "the file is to be downloaded or left out"
-                )
+                full = os.path.expandvars(os.path.expanduser(path))
+                remedy = "correct the path, or remove the key if the file is to be downloaded or left out"
+                if full != path:
+                    remedy = f"~ and $NAME are a shell's; write the path in full: {full}"
+                raise InputError(f"{source}: {key}: no {'folder' if key in folders else 'file'} '{path}'; {remedy}")
+            if fault := marked(path):
+                raise InputError(f"{source}: {key}: {fault}")
 
     def traces(self) -> dict[str, str]:
         """Channel traces that runs and evaluations of the grid go along, by key of the configuration."""

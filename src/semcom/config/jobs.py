@@ -4,7 +4,10 @@ A rule hands a job to its script as a parameter, so that a run is repeated when,
 result has changed.
 """
 
-from typing import Any
+from math import inf
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer
 
 from semcom.common.errors import InputError
 from semcom.common.settings import Settings
@@ -12,6 +15,7 @@ from semcom.config.experiment import Config
 from semcom.config.sections import (
     ChannelSettings,
     ComputeSettings,
+    Decibels,
     DecoderSettings,
     EncoderSettings,
     FinetuneSettings,
@@ -43,7 +47,7 @@ class FinetuneJob(Settings):
 
     experiment: str
     method: str
-    snr_db: float
+    snr_db: Annotated[Decibels, PlainSerializer(lambda snr: "inf" if snr == inf else snr)]  # JSON has no infinity
     label_fraction: Fraction
     modalities: list[str]
     encoder: EncoderSettings

@@ -1,9 +1,12 @@
 """The configuration's sections: one model each, the one source of keys, types and bounds. `experiment.py` checks them together."""
 
+import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AllowInfNan,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -13,12 +16,29 @@ from pydantic import (
     model_validator,
 )
 
-from semcom.common.settings import Settings, from_paper, ours, silent
+from semcom.common.settings import Settings, from_paper, in_words, ours, silent
+from semcom.common.spelling import spelled_number
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-Label = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]+$", max_length=60)]  # a line of text in a figure
+LONGEST_NUMBER = 32  # characters, of a part of a path
+
+Name = Annotated[  # of a file or folder, among other things
+    str,
+    StringConstraints(
+        pattern=in_words(r"^[A-Za-z0-9][A-Za-z0-9_-]*$", "of letters, digits, _ and -, the first a letter or a digit"),
+        max_length=100,
+    ),
+]
+Label = Annotated[  # a line of text in a figure
+    str, StringConstraints(pattern=in_words(r"^[^\x00-\x1f]+$", "one line of text, without tabs"), max_length=60)
+]
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
+Decibels = Annotated[  # of an SNR; infinite without noise. Noise of 10^30 times the signal's power still is a float32
+    float,
+    AllowInfNan(),
+    Field(ge=-300),
+    BeforeValidator(lambda given: math.inf if given in ("inf", ".inf") else given),
+]
 Span = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
@@ -32,7 +52,9 @@ class RoomsSettings(Settings):
 
 class RemoteFile(Settings):
     urls: list[str] = ours("addresses, tried in turn", min_length=1)
-    sha256: str = ours("checksum of the file", pattern=r"^[0-9a-f]{64}$")
+    sha256: str = ours(
+        "checksum of the file", pattern=in_words(r"^[0-9a-f]{64}$", "the 64 digits (0-9, a-f) that sha256sum prints")
+    )
     bytes: int = ours("size of the file", gt=0)
 
 
@@ -324,7 +346,9 @@ class EvaluationSettings(Settings):
 
 class GridSettings(Settings):
     methods: list[str] = from_paper("methods to compare, in the order of the legends", "Sec. IV-A", min_length=1)
-    snr_db: list[float] = from_paper("SNR per channel use in dB, a panel each", "Fig. 4, 5: 10 and 20", min_length=1)
+    snr_db: list[Decibels] = from_paper(
+        "SNR per channel use in dB, a panel each; .inf: no noise", "Fig. 4, 5: 10 and 20", min_length=1
+    )
     label_fractions: list[Fraction] = from_paper("labelled share of the training scenes", "Fig. 4, 5", min_length=1)
     seeds: list[Annotated[int, Field(ge=0)]] = silent("one run each", min_length=1)
 
@@ -333,6 +357,17 @@ class GridSettings(Settings):
     def _distinct(cls, values: list) -> list:
         if len(set(values)) < len(values):
             raise ValueError(f"lists a value twice: {values}")
+        return values
+
+    @field_validator("snr_db", "label_fractions")
+    @classmethod
+    def _short(cls, values: list[float]) -> list[float]:
+        for value in values:
+            if len(spelled_number(value)) > LONGEST_NUMBER:
+                raise ValueError(
+                    f"{value!r} takes more than {LONGEST_NUMBER} characters in the path of a run; round it, as no result "
+                    "depends on that many digits"
+                )
         return values
 
 
@@ -383,7 +418,8 @@ class FigureSettings(Settings):
 
 class ComputeSettings(Settings):
     device: str = ours(
-        "auto takes a GPU where there is one; or cpu, cuda, cuda:1, mps", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$"
+        "auto takes a GPU where there is one; or cpu, cuda, cuda:1, mps",
+        pattern=in_words(r"^(auto|cpu|mps|cuda(:\d+)?)$", "auto, cpu, cuda, cuda:1 or another number, or mps"),
     )
     threads: int = ours("CPU threads of one training job; part of the result to the last bit", gt=0)
     data_in_memory_mb: int = ours(
@@ -393,7 +429,7 @@ class ComputeSettings(Settings):
         "arithmetic of the encoders; losses stay in float32. auto: bfloat16 where the device computes it natively, else "
         "float32, decided when a run begins"
     )
-    channels_last: bool | Literal["auto"] = ours(
+    channels_last: Literal[True, False, "auto"] = ours(
         "memory format of the images; results differ in the last bits only. auto: true on a CPU, and elsewhere with bfloat16"
     )
     compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = ours(

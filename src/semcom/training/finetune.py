@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from semcom.common.reporting import Progress
+from semcom.common.spelling import spelled_number
 from semcom.config.jobs import FinetuneJob
 from semcom.data.scenes import Scenes
 from semcom.data.splits import label_subset
@@ -103,7 +104,8 @@ def finetune(
     if not saved:
         evaluate()
     thaw, warm_up = schedule.frozen_epochs * per_epoch, schedule.warmup_epochs * per_epoch
-    label = f"finetune {job.method} {job.snr_db:g} dB labels {job.label_fraction:g} seed {seed}"
+    cell = f"{spelled_number(job.snr_db)} dB labels {spelled_number(job.label_fraction)}"
+    label = f"finetune {job.method} {cell} seed {seed}"
     progress = Progress(label, total, "round", start=start)
     for step, batch in steps(indices, schedule, seed, "finetune", start):
         frozen = step < thaw
