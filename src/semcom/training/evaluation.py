@@ -103,7 +103,7 @@ class Evaluation:
             return None
         by_device = read_trace(trace, self.job.modalities)
         check_length(by_device, len(self.indices), trace, f"the {self.split} split, a round a scene,")
-        rounds = {m: torch.from_numpy(values[: len(self.indices)]) for m, values in by_device.items()}
+        rounds = {m: torch.tensor(values[: len(self.indices)]) for m, values in by_device.items()}
         return {m: values.float().to(self.scenes.device) for m, values in rounds.items()}
 
     def score(self, logits: Tensor) -> Score:
