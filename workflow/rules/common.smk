@@ -32,6 +32,7 @@ from semcom.common import plugins
 from semcom.config.experiment import LINK_OFFERS, marked
 from semcom.config.loading import check_given_once, given_file, given_settings, load_config, read_layers
 from semcom.common.errors import InputError
+from semcom.common.files import check_reachable, check_writable
 from semcom.common.spelling import spelled_number, spelled_percent
 from semcom.config.stage import Stage
 from semcom.common.sources import source_files
@@ -77,6 +78,12 @@ PRETRAIN = paths.folder(CONFIG.experiment, Stage.PRETRAIN)
 FINETUNE = paths.folder(CONFIG.experiment, Stage.FINETUNE)
 TABLES = f"{RESULTS}/tables"
 FIGURES = f"{RESULTS}/figures"
+if workflow.is_main_process:
+    try:
+        check_reachable(RESULTS)  # Snakemake would end with a traceback
+        check_writable(".snakemake")
+    except InputError as error:
+        refuse(error)
 FORMATS = (".pdf", ".svg", ".png")
 LABEL_FRACTIONS = {
     "figure4": CONFIG.figures.figure4_label_fraction,

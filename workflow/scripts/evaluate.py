@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from semcom.common.reporting import Progress, reported_to
+from semcom.runs.alone import alone
 
-with reported_to(snakemake.log[0]):
+with reported_to(snakemake.log[0]), alone(snakemake.output, snakemake.params.job, snakemake.input):
     import pandas as pd
 
     from semcom.analysis.records import write_csv

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from semcom.common.errors import InputError
-from semcom.common.files import write_text
+from semcom.common.files import unreadable, write_text
 from semcom.common.spelling import spelled_number
 
 RUN = ["experiment", "method", "snr_db", "label_fraction", "seed"]
@@ -106,7 +106,7 @@ def _read(
     except pd.errors.EmptyDataError:
         raise InputError(f"{path}: empty; {remedy}") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())}); {remedy}") from None
+        raise InputError(unreadable(error, path, remedy)) from None
     missing = [column for column in required if column not in raw]
     extra = [column for column in raw if exact and column not in required]
     if missing or extra:

@@ -25,6 +25,7 @@ from semcom.figures.panels import save
 from semcom.figures.training_curves import pretraining_figure
 from semcom.link.pretraining_overhead import pretraining_overhead
 from semcom.runs.grid import FINISHED, RunState, grid_state
+from semcom.runs.lock import held
 
 FORMATS = (".pdf", ".svg", ".png")
 MISSING_COLUMNS = [
@@ -52,16 +53,17 @@ def write_partial(config: Config, folder: Path = Path()) -> Path:
     steps = [_output(config, state, folder, "steps.csv") for state in finished if state.run.stage is Stage.PRETRAIN]
     rounds = [_output(config, state, folder, "rounds.csv") for state in finished if state.run.stage is Stage.FINETUNE]
     target = results / "partial"
-    shutil.rmtree(target, ignore_errors=True)
-    write_csv(missing_runs(config, states), target / "tables/missing.csv")
-    if steps:
-        _write_stage_one(config, steps, target)
-    else:
-        logger.info("stage I: no run has finished, so it has neither figure nor tables yet")
-    if rounds:
-        _write_stage_two(config, rounds, results, target)
-    else:
-        logger.info("stage II: no run has finished, so it has neither figures nor tables yet")
+    with held(results / "partial.lock"):
+        shutil.rmtree(target, ignore_errors=True)
+        write_csv(missing_runs(config, states), target / "tables/missing.csv")
+        if steps:
+            _write_stage_one(config, steps, target)
+        else:
+            logger.info("stage I: no run has finished, so it has neither figure nor tables yet")
+        if rounds:
+            _write_stage_two(config, rounds, results, target)
+        else:
+            logger.info("stage II: no run has finished, so it has neither figures nor tables yet")
     logger.info("%s: of %d of %d runs; tables/missing.csv names the others", target, len(finished), len(states))
     return target
 
