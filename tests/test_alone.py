@@ -60,30 +60,27 @@ def test_who_comes_later_waits_and_takes_what_was_made(path):
     assert path.read_text() == "3 by first" and "its files stay" in path.with_suffix(".log").read_text()
 
 
-@pytest.mark.parametrize("other", ["settings", "input", "killed", "failed", "files"])
-def test_who_comes_later_makes_what_the_first_has_not_made(other, path):
-    first = maker(path, "first", width=4 if other == "settings" else 3)
+@pytest.mark.parametrize(
+    "what", ["other settings", "another input", "killed", "failed", "files removed", "files changed"]
+)
+def test_who_comes_later_makes_what_the_first_has_not_made(what, path):
+    first = maker(path, "first", width=4 if what == "other settings" else 3)
     assert first.stdout.readline() == "begun\n"
-    if other == "input":
+    if what == "another input":
         path.with_suffix(".raw").write_text("other")
     second = maker(path, "second")
     wait_for("waiting: process", path)
-    if other == "files":
-        first.send_signal(signal.SIGSTOP)
-    if other in ("killed", "failed"):
+    second.send_signal(signal.SIGSTOP)  # until all is over
+    if what in ("killed", "failed"):
         (path.parent / f"{path.name}.{first.pid}-0123abcd.tmp").write_text("half")
-        first.send_signal(signal.SIGKILL if other == "killed" else signal.SIGTERM)
-        first.wait()
-    else:
-        first.stdin.close()
-        if other == "files":  # removed, as Snakemake does it, while the second waits
-            second.send_signal(signal.SIGSTOP)
-            first.send_signal(signal.SIGCONT)
-            first.wait()
-            path.unlink()
-            second.send_signal(signal.SIGCONT)
+        first.send_signal(signal.SIGKILL if what == "killed" else signal.SIGTERM)
+    first.communicate()
+    if what == "files removed":  # as Snakemake does before a job
+        path.unlink()
+    if what == "files changed":
+        path.write_text("3 by thirds")
+    second.send_signal(signal.SIGCONT)
     assert second.communicate()[0] == "begun\n" and second.returncode == 0
-    first.wait()
     assert path.read_text() == "3 by second" and not list(path.parent.glob("*.tmp"))
 
 
@@ -91,6 +88,7 @@ def test_what_a_job_has_made_is_not_made_again_until_its_lock_is_cleared(path):
     """A job that outlives its Snakemake is known to the next one; forced to run once more, it is made once more."""
     with alone([path], {}, []):
         path.write_text("made")
+    os.utime(path)  # as Snakemake does after a job
     with pytest.raises(SystemExit) as ended, alone([path], {}, []):
         pytest.fail("begun again")
     assert ended.value.code == 0
@@ -113,4 +111,5 @@ def test_a_lock_that_says_nothing_is_taken(path):
         (path.parent / "a.txt.lock").write_text(text)
         path.unlink(missing_ok=True)
         with alone([path], {}, []) as waited:
-            assert waited == 0
+            path.write_text("made")
+        assert waited == 0

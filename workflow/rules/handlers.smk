@@ -42,6 +42,10 @@ def end():
 
 
 onstart:
+    try:
+        check_writable(RESULTS)
+    except InputError as error:
+        refuse(error)
     if workflow.executor_plugin.name == "slurm":
         check_slurm_requests()
     elif workflow.executor_plugin.name == "local":

@@ -124,26 +124,50 @@ def outside_fault(error: OSError, path: str | Path | None = None) -> str | None:
     return f"{path}: {_REMEDIES[error.errno]}" if error.errno in _REMEDIES else None
 
 
-def check_writable(folder: str | Path) -> None:
-    """See whether files can be written below a folder, and in the folders that it holds, which may not exist yet.
+def unreadable(error: OSError | ValueError, path: str | Path, remedy: str) -> str:
+    """One line on a file that cannot be read: its surroundings, with their own remedy, or the file and the given one."""
+    line = outside_fault(error, path) if isinstance(error, OSError) else None
+    return line or f"{path}: cannot be read ({' '.join(str(error).split())}); {remedy}"
+
+
+def check_reachable(folder: str | Path) -> None:
+    """See whether what lies in a folder, which may not exist yet, can be seen.
 
     Raises:
-        InputError: they cannot; the message names the folder that refuses, and why.
+        InputError: it cannot; the message names the file or folder in the way.
     """
     folder = Path(folder)
     try:
-        found = [folder, *(place for place in folder.iterdir() if place.is_dir())] if folder.is_dir() else [folder]
         if in_the_way := _first(folder, lambda place: place.exists() and not place.is_dir()):
-            raise InputError(f"{in_the_way}: is a file where a folder is wanted; move it away")
-        for place in found:
-            while not place.exists():
-                place = place.parent
-            if not _may(place, os.W_OK | os.X_OK):
-                code = errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES
-                raise InputError(outside_fault(OSError(code, os.strerror(code)), place))
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(in_the_way))
+        for place in [folder, *_folders_in(folder)]:
+            if place.is_dir() and not _may(place, os.R_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
     except OSError as error:
-        line = outside_fault(error)
-        raise InputError(line or f"{folder}: cannot be written to ({error.strerror})") from None
+        raise InputError(outside_fault(error, error.filename or folder) or f"{folder}: {error.strerror}") from None
+
+
+def check_writable(folder: str | Path) -> None:
+    """See whether files can be written into a folder, which may not exist yet, and into the folders that it holds.
+
+    Raises:
+        InputError: they cannot; the message names the file or folder that refuses.
+    """
+    check_reachable(folder)
+    for place in [Path(folder), *_folders_in(Path(folder))]:
+        while not place.exists():
+            place = place.parent
+        if not _may(place, os.W_OK | os.X_OK):
+            code = errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES
+            raise InputError(outside_fault(OSError(code, os.strerror(code)), place))
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    """The folders that a folder holds, as far as it lets them be seen."""
+    try:
+        return [place for place in folder.iterdir() if place.is_dir()]
+    except FileNotFoundError:
+        return []
 
 
 def _no_right(path: Path) -> str:

@@ -52,8 +52,9 @@ def alone(outputs: Iterable[str | Path], job: dict, inputs: Iterable[str | Path]
             for path in files:
                 remove_temporaries(path)
         yield waited
+        # By content: Snakemake gives files another date once a job has ended.
+        lock.note(json.dumps(known | {"made": fingerprint({}, 0, files)}))
         finished = True
-        lock.note(json.dumps(known | {"made": _stamps(files)}))
     finally:
         lock.release(remove=not finished)
 
@@ -77,10 +78,12 @@ def _holder(lock: Lock) -> str:
         return "another process"
 
 
-def _is_made(lock: Lock, fingerprint: str, files: Sequence[Path]) -> bool:
+def _is_made(lock: Lock, decided_by: str, files: Sequence[Path]) -> bool:
     """Whether the last holder has made the same, and it still lies there."""
-    noted, found = _noted(lock), _stamps(files)
-    return found is not None and (noted.get("fingerprint"), noted.get("made")) == (fingerprint, found)
+    noted = _noted(lock)
+    if noted.get("fingerprint") != decided_by or not all(file.is_file() for file in files):
+        return False
+    return noted.get("made") == fingerprint({}, 0, files)
 
 
 def _noted(lock: Lock) -> dict:
@@ -88,12 +91,3 @@ def _noted(lock: Lock) -> dict:
         noted = json.loads(lock.noted())
         return noted if isinstance(noted, dict) else {}
     return {}
-
-
-def _stamps(files: Sequence[Path]) -> list[list[int]] | None:
-    """By which files are known again: number, size and time; None where one is missing."""
-    try:
-        found = [file.stat() for file in files]
-    except OSError:
-        return None
-    return [[each.st_ino, each.st_size, each.st_mtime_ns] for each in found]

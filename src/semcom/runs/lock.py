@@ -6,7 +6,7 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -140,3 +140,14 @@ class Lock:
                 own.unlink()
         self._probed = True
         return False
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold a lock, for which this process waits as long as another has it; its file is there only meanwhile."""
+    lock = Lock(path)
+    lock.wait(lambda: "another process")
+    try:
+        yield
+    finally:
+        lock.release(remove=True)
