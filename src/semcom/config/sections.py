@@ -317,9 +317,9 @@ class EvaluationSettings(Settings):
         "SNRs in dB to test at, each system at each; null: the SNR that it was trained at", default=None, min_length=1
     )
     channel_draws: int | None = ours("channel realisations; null: finetune.channel_draws", default=None, gt=0)
-    figure: Literal["curves", "map", "conditions"] | None = ours(
-        "figures/<name>: curves of accuracy against SNR at test, a map of trained by tested SNR, or conditions in rows; "
-        "null: the table alone",
+    figure: Literal["curves", "map", "conditions", "uses"] | None = ours(
+        "figures/<name>: curves of accuracy against SNR at test, a map of trained by tested SNR, conditions in rows, or "
+        "accuracy against the channel uses of an inference, with the limit of the channel; null: the table alone",
         default=None,
     )
     conditions: dict[Name, ConditionSettings] = ours(
