@@ -29,12 +29,14 @@ from semcom.config.paths import folder, runs
 from semcom.config.reference import CHOICES, choices, choices_page, leaves, reasons, schema
 
 STUDIES = sorted(path.stem for path in (ROOT / "config/studies").glob("*.yaml"))
+QUESTIONS = sorted(path.stem for path in (ROOT / "config/questions").glob("*.yaml"))
 SHIPPED = [
     "config/config",
     "config/nyud2-small",
     "config/demo",
     "tests/config",
     *(f"config/studies/{s}" for s in STUDIES),
+    *(f"config/questions/{q}" for q in QUESTIONS),
     "config/examples/three-modalities",
     "config/examples/more-methods",
 ]

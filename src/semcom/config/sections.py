@@ -332,8 +332,8 @@ class EvaluationSettings(Settings):
     def _drawable(self) -> Self:
         if self.figure in ("curves", "map") and (self.snr_db is None or len(self.snr_db) < 2):
             raise ValueError(f"figure: {self.figure} is over the SNR at test; give two or more under snr_db")
-        if self.figure == "map" and len(self.conditions) > 1:
-            raise ValueError("figure: a map shows one condition; leave one under conditions, or take curves")
+        if self.figure in ("map", "uses") and len(self.conditions) > 1:
+            raise ValueError(f"figure: {self.figure} shows one condition; leave one under conditions, or take curves")
         return self
 
     @field_validator("snr_db")
