@@ -15,7 +15,8 @@ from semcom.common.files import write_text
 
 RUN = ["experiment", "method", "snr_db", "label_fraction", "seed"]
 LEDGER = ["uplink_channel_uses", "downlink_channel_uses", "uplink_bits", "downlink_bits"]
-MEASURED = ["accuracy", "mean_class_accuracy", "loss"]
+SHARES = ["accuracy", "mean_class_accuracy"]
+MEASURED = [*SHARES, "loss"]
 ROUNDS_COLUMNS = [*RUN, "split", "round", "epoch", *MEASURED, *LEDGER, "status"]
 ROUNDS_STATUS = ["ok", "diverged", "pretraining_diverged"]
 ROUND_STEPS_COLUMNS = [*RUN, "round", "epoch", "loss", "gradient_norm", "status"]
@@ -46,7 +47,7 @@ def collect_rounds(paths: Iterable[str | Path], *, methods: Sequence[str]) -> pd
     frames = []
     for path in map(Path, paths):
         frame = _read(path, ROUNDS_COLUMNS, ROUNDS_STATUS, nan_if_diverged=MEASURED, exact=True)
-        for column in ("accuracy", "mean_class_accuracy"):
+        for column in SHARES:
             _refuse(path, frame, column, (frame[column] < 0) | (frame[column] > 1), "a share from 0 to 1")
         frames.append(frame.assign(_path=str(path)))
     return _collected(frames, methods, [*RUN, "split", "round"], "rounds.csv")
@@ -90,6 +91,18 @@ def write_csv(table: pd.DataFrame, path: str | Path) -> None:
     Six significant digits, whole numbers in full, `inf` for infinity, nothing for NaN.
     """
     write_text(path, table.to_csv(index=False, float_format=shown, lineterminator="\n"))
+
+
+def write_rounds(rounds: pd.DataFrame, path: str | Path) -> None:
+    """Write evaluations (`ROUNDS_COLUMNS`) as `write_csv` does, but shares with all their digits.
+
+    They are subtracted from one another: of shares that were rounded first, a difference of 0 would come out as 1e-7.
+    """
+    write_csv(rounds.assign(**{column: rounds[column].map(_every_digit) for column in SHARES}), path)
+
+
+def _every_digit(value: float) -> str:
+    return "" if np.isnan(value) else np.format_float_positional(value, trim="-")
 
 
 def _read(

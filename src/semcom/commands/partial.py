@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from semcom.analysis.accuracy_by import accuracy_by_table
-from semcom.analysis.records import collect_rounds, collect_steps, write_csv
+from semcom.analysis.records import collect_rounds, collect_steps, write_csv, write_rounds
 from semcom.analysis.tables import pretraining_summary, rounds_to_target, summary
 from semcom.common.errors import InputError
 from semcom.common.reporting import logger
@@ -97,7 +97,7 @@ def _write_stage_two(config: Config, files: Sequence[Path], results: Path, targe
     grid = config.grid
     rounds = collect_rounds(files, methods=grid.methods)
     split = "test" if (rounds["split"] == "test").any() else "validation"  # where the test scenes are withheld
-    write_csv(rounds, target / "tables/rounds.csv")
+    write_rounds(rounds, target / "tables/rounds.csv")
     write_csv(summary(rounds, config.tables, methods=grid.methods), target / "tables/summary.csv")
     costs = rounds_to_target(rounds, config.tables, methods=grid.methods, split=split)
     write_csv(costs, target / "tables/rounds_to_target.csv")
