@@ -183,8 +183,8 @@ def test_supervised_runs_that_never_reach_the_target_count_with_all_their_rounds
 
 def test_equal_accuracies_differ_by_nothing_down_to_the_file(tmp_path):
     """No digit is lost on the way from a run's file to a difference, and no noise of float64 is left in it."""
-    runs = [run("supervised", 0, [0, 1 / 3, 1 / 6]), run("supervised", 1, [0, 0.1, 0.2])]
-    runs += [run("proposed", 0, [0, 1 / 4, 1 / 4]), run("proposed", 1, [0, 0.15, 0.15])]
+    runs = [run("supervised", 0, [0, 1 / 3, 1 / 4]), run("supervised", 1, [0, 0.1, 0.2])]
+    runs += [run("proposed", 0, [0, 7 / 24, 7 / 24]), run("proposed", 1, [0, 0.15, 0.15])]
     paths = [tmp_path / f"{number}/rounds.csv" for number in range(len(runs))]
     for rows, path in zip(runs, paths, strict=True):
         records.write_rounds(rows, path)
