@@ -21,7 +21,7 @@ elif find_spec("semcom") is None:
         "of the same repository and version beside Snakemake: pip install git+<its address>@<version>"
     )
 
-from semcom.config import jobs, paths
+from semcom.config import artefacts, jobs, paths
 from semcom.common import plugins
 from semcom.config.experiment import LINK_OFFERS
 from semcom.config.loading import given_file, load_config, read_layers
@@ -65,12 +65,7 @@ PRETRAIN = paths.folder(CONFIG.experiment, Stage.PRETRAIN)
 FINETUNE = paths.folder(CONFIG.experiment, Stage.FINETUNE)
 TABLES = f"{RESULTS}/tables"
 FIGURES = f"{RESULTS}/figures"
-FORMATS = (".pdf", ".svg", ".png")
-LABEL_FRACTIONS = {
-    "figure4": CONFIG.figures.figure4_label_fraction,
-    "figure5": CONFIG.figures.figure5_label_fraction,
-}
-SHOWN = [name for name, fraction in LABEL_FRACTIONS.items() if fraction is not None]
+LABEL_FRACTIONS = artefacts.label_fractions(CONFIG)
 ACCURACY_BY = {name: CONFIG.accuracy_by(name) for name in CONFIG.figures.accuracy_by}
 DOWNLOADS = "results/downloads"
 READER = plugins.load("semcom.data.readers", CONFIG.data.reader)
@@ -96,6 +91,13 @@ def finetune_files(name, label_fractions=None, methods=None):
     fractions, methods = label_fractions or CONFIG.grid.label_fractions, methods or CONFIG.grid.methods
     runs = [run for run in RUNS if run.stage is Stage.FINETUNE and run.method in methods]
     return [run.fill(f"{FINETUNE}/{name}") for run in runs if run.label_fraction in fractions]
+
+
+def run_files():
+    """All that the runs of the grid leave. Where a file of a finished run is missing, `all` makes the run again."""
+    return [
+        run.fill(f"{paths.folder(CONFIG.experiment, run.stage)}/{name}") for run in RUNS for name in run.stage.outputs
+    ]
 
 
 def pretrain_files(name):

@@ -16,6 +16,7 @@ from semcom.analysis.tables import pretraining_summary, rounds_to_target, summar
 from semcom.common.errors import InputError
 from semcom.common.reporting import logger
 from semcom.config import jobs, paths
+from semcom.config.artefacts import FORMATS, label_fractions
 from semcom.config.experiment import Config
 from semcom.config.stage import Stage
 from semcom.figures.accuracy import accuracy_figure
@@ -25,7 +26,6 @@ from semcom.figures.training_curves import pretraining_figure
 from semcom.link.pretraining_overhead import pretraining_overhead
 from semcom.runs.grid import FINISHED, RunState, grid_state
 
-FORMATS = (".pdf", ".svg", ".png")
 MISSING_COLUMNS = [
     "experiment", "stage", "method", "snr_db", "label_fraction", "seed", "state", "done", "total", "unit", "reason", "log",
 ]  # fmt: skip
@@ -103,8 +103,7 @@ def _write_stage_two(config: Config, files: Sequence[Path], results: Path, targe
     write_csv(costs, target / "tables/rounds_to_target.csv")
     counts = results / "data/class_counts.csv"
     test_scenes = pd.read_csv(counts)["test"] if counts.is_file() and split == "test" else None
-    for name, fraction in {"figure4": config.figures.figure4_label_fraction,
-                           "figure5": config.figures.figure5_label_fraction}.items():  # fmt: skip
+    for name, fraction in label_fractions(config).items():
         if fraction is None:
             continue
         if not (rounds["label_fraction"] == fraction).any():

@@ -24,6 +24,7 @@ from semcom.common.reporting import duration
 from semcom.config.experiment import Config
 from semcom.config.loading import given_file, load_config
 from semcom.config.stage import Stage
+from semcom.runs import leftovers
 from semcom.runs.grid import DIVERGED, DONE, FAILED, INTERRUPTED, RUNNING, STATES, WAITING, RunState, grid_state
 
 SHORT = {DONE: "done", RUNNING: "run", WAITING: "wait", INTERRUPTED: "cut", FAILED: "FAIL", DIVERGED: "div"}
@@ -172,6 +173,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_csv(config, states, sys.stdout)
     else:
         print(table(config, states, width=shutil.get_terminal_size((100, 24)).columns, now=datetime.now(UTC)))
+        if line := leftovers.told(config):
+            print(f"\n{line}")
     return 0
 
 
