@@ -1,7 +1,4 @@
 # How settings were chosen, and what became of the paper's claims.
-from semcom.config.experiment import BASELINE, PROPOSED
-
-CLAIMED = {PROPOSED, BASELINE} <= {*CONFIG.grid.methods} and not CONFIG.data.withhold_test
 
 
 if CONFIG.tables.trials and CONFIG.tables.trials_kind == "ablation":

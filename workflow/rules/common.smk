@@ -27,7 +27,7 @@ elif find_spec("semcom") is None:
         "of the same repository and version beside Snakemake: pip install git+<its address>@<version>"
     )
 
-from semcom.config import jobs, paths
+from semcom.config import artefacts, jobs, paths
 from semcom.common import plugins
 from semcom.config.experiment import LINK_OFFERS, marked
 from semcom.config.loading import check_given_once, given_file, given_settings, load_config, read_layers
@@ -84,12 +84,7 @@ if workflow.is_main_process:
         check_writable(".snakemake")
     except InputError as error:
         refuse(error)
-FORMATS = (".pdf", ".svg", ".png")
-LABEL_FRACTIONS = {
-    "figure4": CONFIG.figures.figure4_label_fraction,
-    "figure5": CONFIG.figures.figure5_label_fraction,
-}
-SHOWN = [name for name, fraction in LABEL_FRACTIONS.items() if fraction is not None]
+LABEL_FRACTIONS = artefacts.label_fractions(CONFIG)
 ACCURACY_BY = {name: CONFIG.accuracy_by(name) for name in CONFIG.figures.accuracy_by}
 READER = plugins.load("semcom.data.readers", CONFIG.data.reader)
 RENDERED = {"labeled_mat": f"{RESULTS}/data/rooms_labeled.mat", "splits_mat": f"{RESULTS}/data/rooms_splits.mat"}
@@ -119,6 +114,13 @@ def finetune_files(name, label_fractions=None, methods=None):
     fractions, methods = label_fractions or CONFIG.grid.label_fractions, methods or CONFIG.grid.methods
     runs = [run for run in RUNS if run.stage is Stage.FINETUNE and run.method in methods]
     return [run.fill(f"{FINETUNE}/{name}") for run in runs if run.label_fraction in fractions]
+
+
+def run_files():
+    """All that the runs of the grid leave. Where a file of a finished run is missing, `all` makes the run again."""
+    return [
+        run.fill(f"{paths.folder(CONFIG.experiment, run.stage)}/{name}") for run in RUNS for name in run.stage.outputs
+    ]
 
 
 def pretrain_files(name):
