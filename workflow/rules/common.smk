@@ -1,16 +1,26 @@
 # The checked configuration, and the paths of every run of the grid.
 import os
+import shlex
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+# Snakemake writes the path of its Python into the commands of jobs without the quotes that a space or a bracket wants.
+PYTHON = sys.executable
+if shlex.quote(PYTHON) != PYTHON:
+    sys.executable = shlex.quote(PYTHON)
+
 # The rules run the package of their own checkout, whether or not one is installed. Rules that Snakemake has fetched for
 # a module, as from GitHub, have no checkout around them, and run the installed package.
 RULES = workflow.current_basedir
 CHECKOUT = Path(RULES).parents[1] if isinstance(RULES, os.PathLike) else None
 if CHECKOUT:
+    if {*"{}"} & {*str(CHECKOUT)}:
+        raise WorkflowError(
+            f"{CHECKOUT}: Snakemake takes braces in the path of a rule for a wildcard; rename the folder"
+        )
     SOURCE = str(CHECKOUT / "src")
     sys.path.insert(0, SOURCE)
     inherited = dict(os.environ).get("PYTHONPATH")

@@ -41,7 +41,7 @@ def written_atomically(path: str | Path) -> Iterator[Path]:
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file whole or not at all, its lines ending as in `text`."""
     with written_atomically(path) as temporary:
-        temporary.write_text(text, newline="")
+        temporary.write_text(text, encoding="utf-8", newline="")
 
 
 def is_disk_full(error: BaseException | None) -> bool:

@@ -104,6 +104,6 @@ if __name__ == "__main__":
         case ["schema"]:
             print(schema(), end="")
         case ["choices"]:
-            write_text(CHOICES, choices_page(load_config(), CHOICES.read_text()))
+            write_text(CHOICES, choices_page(load_config(), CHOICES.read_text(encoding="utf-8")))
         case _:
             sys.exit("usage: python -m semcom.config.reference schema | choices")
