@@ -168,7 +168,7 @@ def test_more_choices_are_tried_equally_often_and_one_at_a_time_from_the_best_tr
     assert len(set(Counter(config.family(method) for method in new).values())) == 1
     for method in new:
         base = config.method(method).like
-        assert changes(config, base, best[config.family(method)]) in ("", "pretrained_by None")
+        assert changes(config, base, best[config.family(method)]) in ("", "pretrained_by null")
         changed = changes(config, method, base).split(", pretrained_by")[0]  # stage I is then the best trial's own
         keys = {entry.split()[0] for entry in re.sub(r"\[[^]]*\]", "[]", changed).split(", ")}
         if method.endswith("-headed"):  # the loss sees K features then, not a projector's
