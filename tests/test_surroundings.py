@@ -192,6 +192,23 @@ def test_a_checkout_in_any_folder_runs_with_its_own_environment_whatever_locale_
 
 
 @pytest.mark.slow
+def test_a_temporary_folder_without_room_is_passed_over(checkout, tmp_path, monkeypatch):
+    full = tmp_path / "full"
+    full.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", full], capture_output=True, check=False)
+    if mount.returncode:
+        pytest.skip("needs the right to mount a small file system, as root has it")
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            (full / "filler").write_bytes(bytes(2**17))
+        monkeypatch.setenv("TMPDIR", str(full))
+        done = run_snakemake(checkout, "results/test/config.yaml", "results/test/data/class_counts.html", TEST)
+    finally:
+        subprocess.run(["umount", "--lazy", full], check=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
 def test_no_profile_of_the_users_reaches_the_snakemake_that_writes_the_report(finished_copy, tmp_path, monkeypatch):
     for path in (tmp_path / "own/profile.yaml", finished_copy / "profiles/default/profile.yaml"):
         path.parent.mkdir(parents=True)

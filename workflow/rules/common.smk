@@ -3,6 +3,7 @@ import os
 import re
 import shlex
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,6 +18,14 @@ def refuse(fault):
 PYTHON = sys.executable
 if shlex.quote(PYTHON) != PYTHON:
     sys.executable = shlex.quote(PYTHON)
+
+# Where TMPDIR is missing or full, Python takes another folder; so does what is started from here.
+try:
+    TEMPORARY = tempfile.gettempdir()
+except FileNotFoundError:
+    refuse("no folder for temporary files has room; set TMPDIR to one that has")
+if os.path.abspath(os.environ.get("TMPDIR", TEMPORARY)) != TEMPORARY:
+    os.environ["TMPDIR"] = TEMPORARY
 
 # The rules run the package of their own checkout, whether or not one is installed. Rules that Snakemake has fetched for
 # a module, as from GitHub, have no checkout around them, and run the installed package.
