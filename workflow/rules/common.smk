@@ -1,7 +1,9 @@
 # The checked configuration, and the paths of every run of the grid.
 import os
 import re
+import shlex
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,11 +14,26 @@ def refuse(fault):
     sys.exit(1)
 
 
+# Snakemake writes the path of its Python into the commands of jobs without the quotes that a space or a bracket wants.
+PYTHON = sys.executable
+if shlex.quote(PYTHON) != PYTHON:
+    sys.executable = shlex.quote(PYTHON)
+
+# Where TMPDIR is missing or full, Python takes another folder; so does what is started from here.
+try:
+    TEMPORARY = tempfile.gettempdir()
+except FileNotFoundError:
+    refuse("no folder for temporary files has room; set TMPDIR to one that has")
+if os.path.abspath(os.environ.get("TMPDIR", TEMPORARY)) != TEMPORARY:
+    os.environ["TMPDIR"] = TEMPORARY
+
 # The rules run the package of their own checkout, whether or not one is installed. Rules that Snakemake has fetched for
 # a module, as from GitHub, have no checkout around them, and run the installed package.
 RULES = workflow.current_basedir
 CHECKOUT = Path(RULES).parents[1] if isinstance(RULES, os.PathLike) else None
 if CHECKOUT:
+    if {*"{}"} & {*str(CHECKOUT)}:
+        refuse(f"{CHECKOUT}: Snakemake takes braces in the path of a rule for a wildcard; rename the folder")
     SOURCE = str(CHECKOUT / "src")
     sys.path.insert(0, SOURCE)
     inherited = dict(os.environ).get("PYTHONPATH")

@@ -106,7 +106,7 @@ rule html_report:
     conda:
         "../../envs/semcom.yaml"
     params:
-        python=sys.executable,  # its Snakemake need not be on the PATH
+        python=PYTHON,  # its Snakemake need not be on the PATH
         snakefile=os.path.relpath(workflow.main_snakefile),
         temporary=f"{RESULTS}/report.tmp.html",  # moved when it is whole
         not_named=lambda wildcards: leftovers.told(CONFIG),
@@ -115,5 +115,6 @@ rule html_report:
     shell:
         f"{NOT_NAMED}={{params.not_named:q}} "
         "{params.python:q} -m snakemake --snakefile {params.snakefile:q} --configfile {input.config:q} --nolock "
-        "--report {params.temporary:q} --report-stylesheet {input.style:q} -- {input.artefacts:q} > {log:q} 2>&1 && "
+        "--profile none --workflow-profile none --report {params.temporary:q} --report-stylesheet {input.style:q} "
+        "-- {input.artefacts:q} > {log:q} 2>&1 && "
         "mv {params.temporary:q} {output:q}"
