@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from semcom.analysis.records import write_csv
+from semcom.common.checksums import check_derived
 from semcom.common.reporting import reported_to
 from semcom.config.stage import Stage
 from semcom.data.scenes import load_scenes
@@ -21,6 +22,7 @@ from semcom.training.process import set_up
 with reported_to(snakemake.log[0]):
     job, seed = Stage(snakemake.wildcards.stage).job_type(**snakemake.params.job), snakemake.params.seed
     output = Path(snakemake.output[0])
+    check_derived(snakemake.input)
     fingerprint(snakemake.params.job, seed, snakemake.input)  # as every attempt begins
     set_up(job.compute)
     device = choose(job.compute)

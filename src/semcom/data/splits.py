@@ -14,6 +14,7 @@ from semcom.common.errors import InputError
 
 SPLITS = ("train", "validation", "test")
 WITHHELD = "withheld"  # a test scene that nothing may look at while settings are being chosen
+BECOMES = {"train": ("train", "validation"), "test": ("test", WITHHELD)}  # what an official split may read in ours
 
 
 def class_counts(labels: np.ndarray, split: np.ndarray, class_names: Sequence[str]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from semcom.common.checksums import check_derived
 from semcom.common.errors import InputError, Interrupted
 from semcom.common.reporting import duration, in_one_line, logger
 from semcom.common.usage import Spent
@@ -72,6 +73,7 @@ class Attempt:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as undo:
             undo.enter_context(self._signals)
+            check_derived(self._run[2])
             self._fingerprint = fingerprint(*self._run)
             self._checkpoint = Checkpoint(self._path, self._fingerprint)
             self._take_lock()
