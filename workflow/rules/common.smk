@@ -163,13 +163,14 @@ def read_files(wildcards):
 
 
 def raw_contents(wildcards):
-    """What the raw files must hold, by path: their SHA-256, and of a folder that of all that is read there.
+    """What the raw files must hold, by path: their SHA-256, and of a folder, of all that is read.
 
     Nothing of the built-in data set, whose files carry their checksum beside them.
     """
     if CONFIG.data.files:
-        if any(READER.FILES[name].folder for name in CONFIG.data.files):
-            return {"all": content(*read_files(wildcards))}
+        folders = [path for name, path in CONFIG.data.files.items() if READER.FILES[name].folder]
+        if folders:
+            return {folders[0]: content(*read_files(wildcards))}
         return {path: content(path) for path in CONFIG.data.files.values()}
     if CONFIG.data.rooms:
         return {}

@@ -26,6 +26,7 @@ rule finetune:
         job=finetune_job,
         weights=weight_contents,
         checkpoint=paths.checkpoint(CONFIG.experiment, Stage.FINETUNE),
+        earlier=paths.earlier(CONFIG.experiment),
     message:
         "Fine-tune {wildcards.method}, {wildcards.snr_db} dB, labels {wildcards.label_fraction}, seed {wildcards.seed}"
     script:

@@ -67,14 +67,17 @@ def write_record(path, record):
         workflow.persistence._write_record(path, MetadataRecord(**json.loads(record)))
 
 
-EARLIER = EarlierResults(f"{RESULTS}/earlier", read_record, write_record)
+EARLIER = EarlierResults(paths.earlier(CONFIG.experiment), read_record, write_record)
 
 
 def set_aside_earlier_results():
     """Keep what is to be made anew; but for what a killed run left, of which Snakemake would not know it to be whole."""
     jobs = [job for job in workflow.dag.needrun_jobs() if not workflow.async_run(workflow.persistence.incomplete(job))]
+    reasons = {job: workflow.dag.reason(job) for job in jobs}
     try:
-        EARLIER.set_aside(job.output for job in jobs)
+        EARLIER.set_aside(
+            (job.output, not (reason.forced or reason.software_stack_changed)) for job, reason in reasons.items()
+        )
     except (InputError, OSError) as error:
         logger.warning(f"earlier results are not kept should a job fail ({error})")
 

@@ -26,6 +26,7 @@ rule pretrain:
         job=pretrain_job,
         weights=weight_contents,
         checkpoint=paths.checkpoint(CONFIG.experiment, Stage.PRETRAIN),
+        earlier=paths.earlier(CONFIG.experiment),
     message:
         "Pre-train {wildcards.method}, seed {wildcards.seed}"
     script:

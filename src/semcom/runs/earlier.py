@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from semcom.common.files import write_text
+from semcom.common.files import write_text, written_atomically
 
 _ENTRY = "entry.json"
 _LEFT_SECONDS = 3600  # an entry that is still without a name then is of a process that was killed
@@ -32,10 +32,12 @@ class _Entry:
     Attributes:
         outputs: of the job, all of them.
         records: Snakemake's record of each output that was there, as JSON; None where there was none.
+        may_serve: whether they may stand for the job's results, if they turn out to be made from the same.
     """
 
     outputs: list[str]
     records: dict[str, str | None]
+    may_serve: bool
 
 
 class EarlierResults:
@@ -55,28 +57,28 @@ class EarlierResults:
     ):
         self.folder, self._read_record, self._write_record = Path(folder), read_record, write_record
 
-    def set_aside(self, jobs: Iterable[Sequence[str]]) -> None:
+    def set_aside(self, jobs: Iterable[tuple[Sequence[str], bool]]) -> None:
         """Keep what is there of the jobs' outputs, before Snakemake removes it.
 
         What an earlier Snakemake has set aside, and was killed before it put it back, is kept if one of these jobs makes it,
         and else put back now.
 
         Args:
-            jobs: the outputs of each job that is to run.
+            jobs: the outputs of each job that is to run, and whether what is there of them may stand for its results.
 
         Raises:
             OSError, InputError: the folder cannot be written.
         """
-        jobs = [list(map(str, outputs)) for outputs in jobs]
-        to_run = {path for outputs in jobs for path in outputs}
+        jobs = [(list(map(str, outputs)), may_serve) for outputs, may_serve in jobs]
+        to_run = {path for outputs, _ in jobs for path in outputs}
         for place, entry in self._entries():
             if to_run.isdisjoint(entry.outputs) or _all_there(entry.outputs):
                 self._settle(place, entry)
-        for outputs in jobs:
-            place = self._place(outputs)
+        for outputs, may_serve in jobs:
+            place = _place(self.folder, outputs)
             there = [path for path in outputs if os.path.isfile(path)]
             if there and not place.exists():
-                entry = _Entry(outputs, {path: self._read_record(path) for path in there})
+                entry = _Entry(outputs, {path: self._read_record(path) for path in there}, may_serve)
                 self.folder.mkdir(parents=True, exist_ok=True)
                 unnamed = Path(tempfile.mkdtemp(prefix=".", dir=self.folder))
                 for path in there:
@@ -114,17 +116,48 @@ class EarlierResults:
 
     def _entries(self) -> list[tuple[Path, _Entry]]:
         """Those that are whole: of another, whose name begins with a dot, Snakemake has removed nothing yet."""
-        found = []
-        for place in sorted(self.folder.glob("[!.]*/")):
-            with contextlib.suppress(OSError, ValueError, TypeError):  # another Snakemake has settled it
-                found.append((place, _Entry(**json.loads((place / _ENTRY).read_text()))))
-        return found
-
-    def _place(self, outputs: Sequence[str]) -> Path:
-        return self.folder / hashlib.sha256("\n".join(outputs).encode()).hexdigest()[:20]
+        places = sorted(self.folder.glob("[!.]*/"))
+        return [(place, entry) for place in places if (entry := _read(place))]
 
 
-def _all_there(outputs: Iterable[str]) -> bool:
+def take_again(folder: Path, outputs: Sequence[Path], same: Callable[[Path], bool]) -> bool:
+    """Put a job's earlier results in the place of those that it is to make, if they would be the same.
+
+    Called in the job itself. They get the present date, since Snakemake takes nothing older than a job's inputs for its
+    results.
+
+    Args:
+        folder: that of `EarlierResults`.
+        outputs: of the job, that by which the results are known last.
+        same: whether the results are made from what the job is given, told by the last of them.
+
+    Returns:
+        Whether they are in place now.
+    """
+    outputs = list(map(str, outputs))
+    place = _place(folder, outputs)
+    entry = _read(place)
+    kept = [place / str(number) for number in range(len(outputs))]
+    if entry is None or not entry.may_serve or not _all_there(kept) or not same(kept[-1]):
+        return False
+    for file, path in zip(kept, outputs, strict=True):
+        with written_atomically(path) as temporary:
+            shutil.copyfile(file, temporary)
+    return True
+
+
+def _place(folder: Path, outputs: Sequence[str]) -> Path:
+    return Path(folder) / hashlib.sha256("\n".join(outputs).encode()).hexdigest()[:20]
+
+
+def _read(place: Path) -> _Entry | None:
+    try:
+        return _Entry(**json.loads((place / _ENTRY).read_text()))
+    except (OSError, ValueError, TypeError):  # another Snakemake has settled it
+        return None
+
+
+def _all_there(outputs: Iterable[str | Path]) -> bool:
     return all(map(os.path.isfile, outputs))
 
 
