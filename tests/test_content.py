@@ -137,6 +137,16 @@ def spoil_encoders(folder: Path) -> None:
     ],
     ids=["split", "scenes", "rooms", "encoders"],
 )
+def test_edited_results_of_a_run_reach_no_table(finished_copy):
+    path = finished_copy / CELL / "rounds.csv"
+    path.write_text(path.read_text().replace(",test,", ",test, ", 1))
+    before = state(finished_copy)
+    done = run_snakemake(finished_copy, "all", *TEST)
+    assert done.returncode != 0 and "Traceback" not in done.stdout
+    line = f"{CELL}/rounds.csv: changed since its run wrote it (provenance.json has another SHA-256); put the file back"
+    assert line in done.stdout and state(finished_copy) == before
+
+
 @pytest.mark.parametrize("hooks", [True, False], ids=["before", "in the job"])
 def test_a_derived_file_that_has_changed_is_refused_before_it_is_used(hooks, spoil, spoilt, reader, finished_copy):
     spoil(finished_copy)

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ from attempts import attempt_in, own_signals  # noqa: F401
 from semcom.common.errors import InputError, Interrupted
 from semcom.runs.earlier import EarlierResults
 from semcom.runs.lock import RunLock
-from semcom.runs.record import RunRecord, clear_finished, is_alive, now, read_record
+from semcom.runs.record import RunRecord, check_results, clear_finished, is_alive, now, read_record
 
 pytestmark = pytest.mark.usefixtures("own_signals")
 
@@ -303,3 +304,21 @@ def test_a_run_takes_its_earlier_results_if_they_are_its_own(fingerprint, tmp_pa
     else:
         with attempt_in(tmp_path):
             assert not results.exists()
+
+
+def test_results_that_were_edited_are_named(tmp_path):
+    run, other = tmp_path / "run", tmp_path / "other"
+    for folder in (run, other):
+        folder.mkdir()
+        (folder / "rounds.csv").write_text("round,accuracy\n")
+    digest = hashlib.sha256(b"round,accuracy\n").hexdigest()
+    (run / "provenance.json").write_text(json.dumps({"files": {"rounds.csv": digest}}))
+    inputs = [run / "rounds.csv", run / "provenance.json", other / "rounds.csv"]
+    check_results(inputs)
+    (other / "rounds.csv").write_text("no run wrote this")
+    check_results(inputs)
+    (run / "rounds.csv").write_text("round,accuracy\n0,1.0\n")
+    with pytest.raises(
+        InputError, match=r"run/rounds.csv: changed since its run wrote it \(provenance.json has another"
+    ):
+        check_results(inputs)

@@ -6,11 +6,11 @@ from snakemake.io import IOFile
 from snakemake.persistence import MetadataRecord
 from snakemake.settings.enums import Quietness
 
-from semcom.common.checksums import SUFFIX, check_derived
+from semcom.common.checksums import check_derived
 from semcom.planning.overall import Overall, told
 from semcom.runs.earlier import EarlierResults
 from semcom.runs.failures import failure, stamps
-from semcom.runs.record import clear_finished
+from semcom.runs.record import check_results, clear_finished
 
 OVER = threading.Event()  # set when no job is left
 EARLIER_LOGS = {}
@@ -46,9 +46,10 @@ def check_checksums():
     """
     needed = list(workflow.dag.needrun_jobs())
     made = {path for job in needed for path in job.output}
-    read = {path for job in needed for path in job.input if path.endswith(SUFFIX)} - made
+    read = sorted({path for job in needed for path in job.input} - made)
     try:
-        check_derived(sorted(read))
+        check_derived(read)
+        check_results(read)
     except InputError as error:
         logger.error(str(error))
         sys.exit(1)
