@@ -19,6 +19,7 @@ PARTS = (
     "envs",
     "src",
     "benchmarks",
+    "profiles",
     "slurm-gpu",
     "slurm-cpu",
     "local-gpu",

@@ -9,7 +9,7 @@ if CONFIG.tables.trials and CONFIG.tables.trials_kind == "ablation":
             rounds=finetune_files("rounds.csv"),
             steps=pretrain_files("steps.csv"),
             round_steps=finetune_files("steps.csv"),
-            code=sources("semcom.analysis.trials", "semcom.figures.ablation"),
+            code=sources("semcom.analysis.trials", "semcom.figures.ablation", script="ablation.py"),
         output:
             f"{TABLES}/{CONFIG.tables.trials}.csv",
             f"{FIGURES}/{CONFIG.tables.trials}.pdf",
@@ -34,7 +34,7 @@ elif CONFIG.tables.trials:
         input:
             rounds=finetune_files("rounds.csv"),
             steps=pretrain_files("steps.csv"),
-            code=sources("semcom.analysis.trials", "semcom.analysis.tables"),
+            code=sources("semcom.analysis.trials", "semcom.analysis.tables", script="trials.py"),
         output:
             f"{TABLES}/{CONFIG.tables.trials}.csv",
         log:
@@ -56,7 +56,7 @@ rule claims:
         rounds=finetune_files("rounds.csv"),
         steps=pretrain_files("steps.csv"),
         round_steps=finetune_files("steps.csv"),
-        code=sources("semcom.analysis.claims"),
+        code=sources("semcom.analysis.claims", script="claims.py"),
     output:
         tests=f"{TABLES}/claim_tests.csv",
         verdicts=f"{TABLES}/claims.csv",

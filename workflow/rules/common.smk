@@ -1,9 +1,11 @@
 # The checked configuration, and the paths of every run of the grid.
+import hashlib
 import os
 import re
 import shlex
 import sys
 import tempfile
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -46,6 +48,7 @@ elif find_spec("semcom") is None:
 
 from semcom.config import artefacts, jobs, paths
 from semcom.common import plugins
+from semcom.common.checksums import checksum_file, sha256_of
 from semcom.config.experiment import LINK_OFFERS, marked
 from semcom.config.loading import check_given_once, given_file, given_settings, load_config, read_layers
 from semcom.common.errors import InputError
@@ -84,9 +87,39 @@ config.clear()
 config.update(CONFIG.model_dump())  # what a script, or a caption of the report, sees of it
 
 
-def sources(*modules):
-    """Source files of modules and of what they import, relative to here: moving a checkout reruns nothing."""
-    return [os.path.relpath(path) for path in source_files(*modules)]
+def sources(*modules, script):
+    """A rule's script and the source files of modules and of what they import, relative to here.
+
+    They are compared by content: moving or copying a checkout, or going to another commit and back, reruns nothing. For
+    this, profiles/default takes the dates of scripts from what Snakemake goes by. Rules that were fetched change with
+    their version alone.
+    """
+    own = [CHECKOUT / "workflow/scripts" / script] if CHECKOUT else []
+    return [os.path.relpath(path) for path in [*own, *source_files(*modules)]]
+
+
+def checksums(*files):
+    """The checksums that lie beside derived files. These are compared where the files themselves are too large."""
+    return [checksum_file(file) for file in files]
+
+
+@cache
+def content(*files):
+    """The SHA-256 of a file of the user's own; of several, that of theirs.
+
+    Raises:
+        WorkflowError: a file cannot be read.
+    """
+    try:
+        found = sha256_of(files, say if workflow.is_main_process else None)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    return found[0] if len(found) == 1 else hashlib.sha256("\n".join(found).encode()).hexdigest()
+
+
+def say(line):
+    """A line on standard error."""
+    print(line, file=sys.stderr)
 
 
 RUNS = paths.runs(CONFIG)
@@ -101,6 +134,8 @@ if workflow.is_main_process:
         check_writable(".snakemake")
     except InputError as error:
         refuse(error)
+SCENES = f"{RESULTS}/data/scenes.h5"
+SPLITS = f"{RESULTS}/data/splits.csv"
 LABEL_FRACTIONS = artefacts.label_fractions(CONFIG)
 ACCURACY_BY = {name: CONFIG.accuracy_by(name) for name in CONFIG.figures.accuracy_by}
 READER = plugins.load("semcom.data.readers", CONFIG.data.reader)
@@ -172,6 +207,26 @@ def read_files(wildcards):
     return found
 
 
+def raw_contents(wildcards):
+    """What the raw files must hold, by path: their SHA-256, and of a folder, of all that is read.
+
+    Nothing of the built-in data set, whose files carry their checksum beside them.
+    """
+    if CONFIG.data.files:
+        folders = [path for name, path in CONFIG.data.files.items() if READER.FILES[name].folder]
+        if folders:
+            return {folders[0]: content(*read_files(wildcards))}
+        return {path: content(path) for path in CONFIG.data.files.values()}
+    if CONFIG.data.rooms:
+        return {}
+    return {raw_files()[name]: remote.sha256 for name, remote in CONFIG.data.download.items()}
+
+
+def weight_contents(wildcards):
+    """What the user's own files of weights hold, by path."""
+    return {path: content(path) for path in encoder_weights(wildcards)}
+
+
 def remote_file(wildcards):
     """The name in `data.download` of a file to download. Its addresses are no parameter: a further one fetches nothing.
 
@@ -195,9 +250,10 @@ def pretrain_job(wildcards):
 
 
 def pretrain_code(wildcards):
-    """The sources of stage I, with the method's own backbone and loss."""
+    """The script and sources of stage I, with the method's own backbone and loss."""
     loss = f"semcom.losses.{jobs.pretrain_job(CONFIG, wildcards.method).loss}"
-    return sources("semcom.training.pretrain", "semcom.training.process", backbone(wildcards), loss)
+    modules = "semcom.training.pretrain", "semcom.training.process", backbone(wildcards), loss
+    return sources(*modules, script="pretrain.py")
 
 
 def finetune_job(wildcards):
@@ -213,14 +269,9 @@ def link_modules(method, *kinds):
 
 
 def finetune_code(wildcards):
-    """The sources of stage II, with the method's own backbone and the blocks of its link."""
-    return sources(
-        "semcom.training.finetune",
-        "semcom.models.kept_system",
-        "semcom.training.process",
-        backbone(wildcards),
-        *link_modules(wildcards.method),
-    )
+    """The script and sources of stage II, with the method's own backbone and the blocks of its link."""
+    modules = "semcom.training.finetune", "semcom.models.kept_system", "semcom.training.process", backbone(wildcards)
+    return sources(*modules, *link_modules(wildcards.method), script="finetune.py")
 
 
 def calibrated_job(wildcards):
@@ -230,17 +281,24 @@ def calibrated_job(wildcards):
 
 
 def calibrated_code(wildcards):
-    """The sources of a calibration, with the method's own backbone, and its loss or link."""
+    """The script and sources of a calibration, with the method's own backbone, and its loss or link."""
     own = link_modules(wildcards.method)
     if wildcards.stage == Stage.PRETRAIN:
         own = [f"semcom.losses.{jobs.pretrain_job(CONFIG, wildcards.method).loss}"]
-    return sources("semcom.planning.calibration", "semcom.training.process", backbone(wildcards), *own)
+    modules = "semcom.planning.calibration", "semcom.training.process", backbone(wildcards)
+    return sources(*modules, *own, script="calibrate.py")
 
 
 def pretrained_encoders(wildcards):
     """The encoders that a cell starts from; none for a method without a stage I."""
     source = CONFIG.stage_one(wildcards.method)
     return f"{PRETRAIN}/encoders.pt".format(method=source, seed=wildcards.seed) if source else []
+
+
+def run_checksums(wildcards):
+    """The checksums of the derived files that a run of stage II reads."""
+    encoders = pretrained_encoders(wildcards)
+    return checksums(SCENES, SPLITS, *([encoders] if encoders else []))
 
 
 def encoder_weights(wildcards):

@@ -47,6 +47,8 @@ report: "../report/workflow.rst"
 
 rule configuration:
     """The configuration in force, whole, as one file that runs the same experiment again."""
+    input:
+        code=sources(script="configuration.py"),
     output:
         f"{RESULTS}/config.yaml",
     log:
@@ -70,6 +72,7 @@ for table, (category, title, caption) in TABLE_PAGES.items():
         input:
             table=f"{RESULTS}/{table}.csv",
             caption=report_source(f"{caption}.rst"),
+            code=sources(script="table_page.py"),
         output:
             report(
                 f"{RESULTS}/{table}.html",
@@ -98,6 +101,7 @@ rule html_report:
         config=f"{RESULTS}/config.yaml",
         captions=CAPTIONS,
         style=report_source("style.css"),
+        code=[os.path.relpath(CHECKOUT / "workflow/rules/report.smk")] if CHECKOUT else [],  # the command below
     output:
         REPORT,
     log:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from semcom.common.checksums import check_derived
 from semcom.common.reporting import Progress, reported_to
 from semcom.runs.alone import alone
 
@@ -16,6 +17,7 @@ with reported_to(snakemake.log[0]), alone(snakemake.output, snakemake.params.job
     from semcom.training.process import set_up
     from semcom.training.reevaluation import reevaluate
 
+    check_derived(snakemake.input)
     job = EvaluationJob(**snakemake.params.job)
     set_up(job.compute)
     scenes = load_scenes(

@@ -7,7 +7,8 @@ from semcom.config.stage import Stage
 from semcom.runs.attempt import Attempt
 
 job, seed = snakemake.params.job, int(snakemake.wildcards.seed)
-files = {"checkpoint": snakemake.params.checkpoint, "inputs": snakemake.input, "outputs": snakemake.output}
+kept = {"checkpoint": snakemake.params.checkpoint, "earlier": snakemake.params.earlier}
+files = kept | {"inputs": snakemake.input, "outputs": snakemake.output}
 with reported_to(snakemake.log[0]), Attempt(Stage.FINETUNE, job, seed, **files) as attempt:
     # Not at the top: these take seconds, and from here on a signal ends the run in good order.
     from semcom.analysis.records import RUN, write_csv, write_rounds

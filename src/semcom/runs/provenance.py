@@ -11,7 +11,9 @@ from pathlib import Path
 import torch
 
 from semcom.common import processor
+from semcom.common.checksums import sha256_of
 from semcom.common.files import write_text
+from semcom.config.stage import Stage
 from semcom.runs.signals import slurm_job
 
 PACKAGES = ("torch", "torchvision", "numpy", "h5py", "pandas", "snakemake")
@@ -27,14 +29,18 @@ class Provenance:
         self.started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         self.commit = commit()  # now: the tree may change while the run goes on
 
-    def write(self, path: Path, **told: object) -> None:
-        """Write the record, after all other files of the run.
+    def write(self, path: Path, *, stage: Stage, **told: object) -> None:
+        """Write the record, after all other files of the run, whose checksums it holds.
 
         Args:
             told: what only the run knows, such as its status and what it took.
         """
+        files = [path.with_name(name) for name in stage.outputs if name != path.name]
+        digests = zip(files, sha256_of(files), strict=True)
         record = {
+            "stage": stage,
             **told,
+            "files": {file.name: digest for file, digest in digests},
             "seed": self.seed,
             "settings": self.job,
             "commit": self.commit,
