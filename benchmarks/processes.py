@@ -17,7 +17,7 @@ from semcom.config import paths
 from semcom.config.experiment import Config
 
 ROOT = Path(__file__).resolve().parents[1]
-CHECKOUT = ("Snakefile", "workflow", "config", "envs", "src")
+CHECKOUT = ("Snakefile", "workflow", "profiles", "config", "envs", "src")
 
 FIRST_STEP = """
 import sys

@@ -82,7 +82,7 @@ def remove_temporaries(path: str | Path, *, older_than_s: float = 0) -> None:
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file whole or not at all, its lines ending as in `text`."""
     with written_atomically(path) as temporary:
-        temporary.write_text(text, newline="")
+        temporary.write_text(text, encoding="utf-8", newline="")
 
 
 def is_disk_full(error: BaseException | None) -> bool:

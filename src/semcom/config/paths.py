@@ -76,6 +76,11 @@ def benchmark(experiment: str, stage: Stage) -> str:
     return f"{results(experiment)}/benchmarks/{stage.cell}.tsv"
 
 
+def earlier(experiment: str) -> str:
+    """Where finished files are kept while a job makes them anew."""
+    return f"{results(experiment)}/earlier"
+
+
 def checkpoint(experiment: str, stage: Stage) -> str:
     """Where an unfinished run stands; its record (.json) and lock (.lock) lie beside it."""
     return f"{results(experiment)}/checkpoints/{stage.cell}.pt"

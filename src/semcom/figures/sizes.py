@@ -35,7 +35,8 @@ def sizes_table(experiments: Sequence[tuple[Config, pd.DataFrame]]) -> pd.DataFr
             "pretrain_epochs": config.pretrain.epochs,
             "finetune_epochs": config.finetune.epochs,
         }
-        tables.append(summary[summary["split"] == SPLIT].assign(**sizes))
+        named = summary["method"].isin(config.grid.methods)  # an earlier grid's table may have more
+        tables.append(summary[named & (summary["split"] == SPLIT)].assign(**sizes))
     statistics = [f"{quantity}_{bound}" for quantity in QUANTITIES for bound in INTERVAL]
     columns = ["experiment", *sizes, "label_fraction", "snr_db", "method", "seeds", "diverged", *statistics]
     return pd.concat(tables, ignore_index=True)[columns]

@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from semcom.common.checksums import sha256_of
 from semcom.common.errors import InputError
 from semcom.common.files import unreadable, written_atomically
 from semcom.common.reporting import logger
@@ -88,7 +89,7 @@ def _parts(content: bytes) -> tuple[bytes, bytes, bytes]:
 def fingerprint(job: dict, seed: int, files: Iterable[Path]) -> str:
     """A digest of a run's settings, its seed, and its input files by name and content, wherever and of whenever they are."""
     digest = hashlib.sha256(json.dumps([job, seed], sort_keys=True).encode())
-    for path in map(Path, files):
-        with path.open("rb") as file:
-            digest.update(repr((path.name, hashlib.file_digest(file, "sha256").hexdigest())).encode())
+    files = list(map(Path, files))
+    for path, content in zip(files, sha256_of(files, logger.info), strict=True):
+        digest.update(repr((path.name, content)).encode())
     return digest.hexdigest()

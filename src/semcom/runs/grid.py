@@ -3,7 +3,7 @@
     done, diverged          all outputs are there, made with the settings of now
     running                 a process holds the run's lock
     failed, interrupted     it has a record and no process: ended by an error, or killed, to go on from its checkpoint
-    waiting                 none of these
+    waiting                 none of these; also a run that has lost an output
 
 A change of code or data is Snakemake's to judge: `snakemake -n` says what it would run again.
 """
@@ -81,12 +81,15 @@ def _run_state(config: Config, run: Run, folder: Path) -> RunState:
         return RunState(run, RUNNING, log, **progress)
     results = folder / run.fill(paths.folder(config.experiment, run.stage))
     try:
-        if all((results / name).is_file() for name in run.stage.outputs):
+        lost = [name for name in run.stage.outputs if not (results / name).is_file()]
+        if not lost:
             return _finished(config, run, log, results)
     except OSError as error:
         return RunState(run, FAILED, log, reason=unreadable(error, error.filename or results, "run it again"))
     if record:
         return RunState(run, FAILED if record.error else INTERRUPTED, log, reason=record.error, **progress)
+    if len(lost) < len(run.stage.outputs):
+        return RunState(run, WAITING, log, reason=f"has lost {' and '.join(lost)}; target `all` makes the run again")
     return RunState(run, WAITING, log)
 
 
