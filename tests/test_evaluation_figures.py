@@ -66,12 +66,13 @@ def test_the_map_frames_where_training_at_one_snr_beats_the_range_with_every_see
         return 0.6 if seed else 0.4  # with one seed of two
 
     table = made(("proposed", "wide"), (0.0, 10.0), (0.0, 10.0), accuracy=accuracy)
-    figure = map_figure(table, methods=["proposed"], over_range={"proposed": "wide"})
+    figure = map_figure(table, methods=["proposed"], over_range={"proposed": "wide"}, spans={"wide": [-5, 15]})
     axes = figure.axes[0]
     framed = sorted((round(patch.get_x() + 0.46), round(patch.get_y() + 0.44)) for patch in axes.patches)
     assert framed == [(0, 0), (1, 1)]
     assert [text.get_text() for text in axes.texts] == ["60", "50", "50", "60", "50", "50"]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["0 dB", "10 dB", "range"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["0 dB", "10 dB", f"{MINUS}5 to 15 dB"]
+    assert "in one case of 4." in figure._supxlabel.get_text().replace("\n", " ")
 
 
 def test_conditions_stand_in_rows_in_their_order(tmp_path):

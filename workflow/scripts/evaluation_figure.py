@@ -14,7 +14,7 @@ with reported_to(snakemake.log[0]):
     scenes = pd.read_csv(snakemake.input.counts)[given.split]
     asked = {"methods": given.methods, "labels": given.labels}
     if given.figure == "map":
-        figure = evaluations.map_figure(table, over_range=given.over_range, **asked)
+        figure = evaluations.map_figure(table, over_range=given.over_range, spans=given.spans, **asked)
     elif given.figure == "uses":
         figure = evaluations.uses_figure(table, lines=given.lines, shares=scenes / scenes.sum(), labels=given.labels)
     else:

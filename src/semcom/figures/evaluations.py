@@ -90,16 +90,18 @@ def map_figure(
     *,
     methods: Sequence[str],
     over_range: Mapping[str, str],
+    spans: Mapping[str, Sequence[float]],
     labels: Mapping[str, str] | None = None,
 ) -> Figure:
     """Accuracy by the SNR a system was trained at, a row, and that at test, a column: a panel a method.
 
-    The lowest row is of the method that is trained over a range of SNRs. Where a system that was trained at one SNR beats
-    it with every seed, the cell has a frame.
+    The lowest row, set apart, is of the method that is trained over a range of SNRs. Where a system that was trained at one
+    SNR beats it with every seed, the cell has a frame.
 
     Args:
         methods: to show, each trained at the SNRs of the grid.
         over_range: of each of them the method that is trained over the range, if there is one.
+        spans: of each method that is trained over a range, its ends in dB.
         labels: what methods are called, as in `style.method_styles`.
     """
     tested = sorted(set(table["tested_snr_db"]))
@@ -124,10 +126,13 @@ def map_figure(
             ranged = over_range.get(method)
             if ranged is not None:
                 wide = _by_seed(table[(table["method"] == ranged) & (table["snr_db"] == trained[0])])
-                names.append("range")
+                low, high = spans[ranged]
+                names.append(f"{panels.on_axis(low)} to {panels.decibels(high)}")
                 values.append([_mean(wide, trained[0], at) for at in tested])
             shares = np.array(values)
             axes.imshow(shares, cmap="Blues", vmin=0, vmax=top, aspect="auto")
+            if ranged is not None:
+                axes.axhline(len(trained) - 0.5, color="white", linewidth=3, zorder=0.5)
             for (i, j), share in np.ndenumerate(shares):
                 if np.isfinite(share):
                     color = "white" if share > 0.6 * top else "0.15"
@@ -143,11 +148,15 @@ def map_figure(
             axes.set_xlabel("SNR at test (dB)")
             if number % columns == 0:
                 axes.set_ylabel("Trained at")
-        frames = (
-            "Framed: trained at one SNR, a system beats that trained over the range with every seed." if framed else ""
-        )
-        seeds = _count(table["seed"].nunique())
-        panels.note_below(figure, f"{_split(table)} accuracy in %, mean over {seeds} and the channel draws.", frames)
+        seeds = table["seed"].nunique()
+        frames = ""
+        if framed:
+            frames = (
+                "Framed: trained at one SNR, a system beats that trained over the range with every seed. Of two that are "
+                f"equally good, one does so in one case of {2**seeds}."
+            )
+        drawn = f"{_split(table)} accuracy in %, mean over {_count(seeds)} and the channel draws."
+        panels.note_below(figure, drawn, frames)
     return figure
 
 
