@@ -12,6 +12,7 @@ import pandas as pd
 
 from semcom.common.errors import InputError
 from semcom.common.files import write_text
+from semcom.common.reading import fault_of_surroundings
 
 RUN = ["experiment", "method", "snr_db", "label_fraction", "seed"]
 LEDGER = ["uplink_channel_uses", "downlink_channel_uses", "uplink_bits", "downlink_bits"]
@@ -101,7 +102,9 @@ def _read(
     except pd.errors.EmptyDataError:
         raise InputError(f"{path}: empty; {remedy}") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())}); {remedy}") from None
+        raise fault_of_surroundings(path, error) or InputError(
+            f"{path}: not a table ({' '.join(str(error).split())}); {remedy}"
+        ) from None
     missing = [column for column in required if column not in raw]
     extra = [column for column in raw if exact and column not in required]
     if missing or extra:

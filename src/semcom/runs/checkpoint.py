@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from semcom.common.files import written_atomically
+from semcom.common.reading import fault_of_surroundings
 from semcom.common.reporting import logger
 
 FORMAT = b"semcom-checkpoint-2\n"
@@ -31,7 +32,11 @@ class Checkpoint:
         self.path, self.fingerprint = path, fingerprint
 
     def load(self) -> dict | None:
-        """The state last saved, or None where there is none that fits; what does not fit is said in the log."""
+        """The state last saved, or None where there is none that fits; what does not fit is said in the log.
+
+        Raises:
+            InputError: the file cannot be read, which says nothing against what it holds.
+        """
         if not self.path.is_file():
             return None
         saved = self._read()
@@ -63,8 +68,8 @@ class Checkpoint:
 
         try:
             header, digest, content = _parts(self.path.read_bytes())
-        except OSError as error:
-            return f"cannot be read ({error.strerror})"
+        except (OSError, MemoryError) as error:  # it may be whole, and to begin anew would write over it
+            raise fault_of_surroundings(self.path, error) or error from None
         if header != FORMAT:
             return "is no checkpoint of this program"
         if hashlib.sha256(content).hexdigest().encode() + b"\n" != digest:

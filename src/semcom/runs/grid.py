@@ -14,6 +14,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from semcom.common.reading import fault_of_surroundings
 from semcom.config import paths
 from semcom.config.experiment import Config
 from semcom.config.paths import Run
@@ -96,8 +97,11 @@ def _finished(config: Config, run: Run, log: str, results: Path) -> RunState:
         read = _pretrained if run.stage is Stage.PRETRAIN else _finetuned
         return RunState(run, log=log, **read(results, job.schedule.epochs))
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        if fault := fault_of_surroundings(getattr(error, "filename", None) or results, error):
+            return RunState(run, FAILED, log, reason=str(fault))
         fault = " ".join(f"{type(error).__name__}: {error}".split())
-        return RunState(run, FAILED, log, reason=f"{results}: cannot be read ({fault}); remove the folder, run again")
+        again = f"make it again: snakemake --forcerun {results / 'provenance.json'}"
+        return RunState(run, FAILED, log, reason=f"{results}: not the results of a run ({fault}); {again}")
 
 
 def _pretrained(results: Path, epochs: int) -> dict:
