@@ -114,26 +114,26 @@ def test_too_many_open_files_are_not_a_broken_file(kind, scenes_h5, tmp_path):
     assert not CALLED_BROKEN.search(message)
 
 
-NOBODY = 65534
-AS_NOBODY = f"""
-import os, sys
+AS_NOBODY = """
+import codecs, os, sys
 from pathlib import Path
 import scipy.io
 from test_reading import READERS
 from semcom.common.errors import InputError
-os.seteuid({NOBODY})
-try:
-    READERS[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))
-except InputError as error:
-    print(error)
+codecs.lookup("utf-16-le")  # Python imports the codec, which may lie where others may not enter
+os.seteuid(65534)
+path, folder, *kinds = sys.argv[1:]
+for kind in kinds:
+    try:
+        READERS[kind](Path(path), Path(folder))
+    except InputError as error:
+        print(error)
 """
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
-@pytest.mark.parametrize(
-    "kind", ["scenes.h5", "labeled.mat", "splits.mat", "image", "weights", "rounds.csv", "checkpoint"]
-)
-def test_a_file_that_may_not_be_read_is_not_a_broken_file(kind, scenes_h5, tmp_path):
+def test_a_file_that_may_not_be_read_is_not_a_broken_file(scenes_h5, tmp_path):
+    kinds = [*("scenes.h5", "labeled.mat", "splits.mat", "image", "weights", "rounds.csv", "splits.csv", "checkpoint")]
     with tempfile.TemporaryDirectory() as name:  # unlike tmp_path, in a folder that others may enter
         folder = Path(name)
         folder.chmod(0o755)
@@ -142,14 +142,14 @@ def test_a_file_that_may_not_be_read_is_not_a_broken_file(kind, scenes_h5, tmp_p
         path = folder / "file"
         path.write_bytes(b"whole")
         path.chmod(0)
-        message = in_subprocess(AS_NOBODY, kind, path, folder).stdout
+        closed = in_subprocess(AS_NOBODY, path, folder, *kinds)
         folder.chmod(0)
-        closed = (
-            in_subprocess(AS_NOBODY, kind, path, folder).stdout if kind in ("scenes.h5", "labeled.mat") else message
-        )
-    for said in (message, closed):
-        assert said.startswith(f"{path}: cannot be read (Permission denied); get the right to read it and to enter")
-        assert not CALLED_BROKEN.search(said)
+        closed_folder = in_subprocess(AS_NOBODY, path, folder, "scenes.h5", "labeled.mat")
+    for said, number in ((closed, len(kinds)), (closed_folder, 2)):
+        assert len(said.stdout.splitlines()) == number, said.stderr
+        for message in said.stdout.splitlines():
+            assert message.startswith(f"{path}: cannot be read (Permission denied); get the right to read it and to")
+            assert not CALLED_BROKEN.search(message)
 
 
 def test_a_lock_that_is_held_or_refused_does_not_matter(files, scenes_h5):
@@ -286,7 +286,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", disk], check=True)
 
 
-@pytest.mark.parametrize("taken_kib", [0, 40, 56, 60, 64])
+@pytest.mark.parametrize("taken_kib", [0, 48, 64])
 @pytest.mark.parametrize(("code", "name"), [(RENDER, "labeled.mat"), (INGEST, "scenes.h5")])
 def test_a_full_disk_ends_in_one_line_and_not_in_a_crash(code, name, taken_kib, small_disk, files):
     (small_disk / "taken").write_bytes(bytes(taken_kib * 1024))
