@@ -112,7 +112,7 @@ def test_a_missing_file_of_the_users_own(demo):
     change(demo, data={"files": {"labeled_mat": "nowhere.mat", "splits_mat": "nowhere_splits.mat"}})
     printed = failing_demo(demo)
     assert (
-        "error: data.files.labeled_mat: no file 'nowhere.mat'; correct the path" in printed
+        "error: config/demo.yaml: data.files.labeled_mat: no file 'nowhere.mat'; correct the path" in printed
         and "Traceback" not in printed
     )
 
@@ -328,7 +328,11 @@ def test_a_job_without_a_log_is_named_all_the_same(tmp_path):
 def test_the_check_says_what_a_configuration_would_run(capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     assert check.main(["tests/config.yaml"]) == 0
-    assert capsys.readouterr().out == "tests/config.yaml: results/test, 3 runs of stage I, 8 of stage II\n"
+    says = "tests/config.yaml: results/test, 3 runs of stage I, 8 of stage II\n"
+    assert capsys.readouterr().out == says
+    assert check.main(["tests/config.yaml", "nowhere.yaml", "tests/config.yaml"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == 2 * says and printed.err.startswith("error: nowhere.yaml: cannot be read (No such file")
 
 
 # How far the whole is.

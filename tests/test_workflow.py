@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import threading
@@ -255,11 +256,6 @@ def test_channels_compared_in_one_grid_run_apart_and_share_a_stage_one(finished_
     assert planned(listed) == {"finetune": 2, "tables": 1} and "proposed-mine/" not in listed.split("rule tables")[0]
 
 
-def test_one_cell_has_one_path(checkout):
-    done = run_snakemake(checkout, "-n", CELL.replace("labels0.5", "labels0.50") + "/rounds.csv", *TEST)
-    assert done.returncode != 0 and "label_fraction '0.50' in a path is spelled '0.5'" in done.stdout
-
-
 def test_a_checkout_that_moves_runs_nothing_again(finished, tmp_path):
     moved = shutil.copytree(finished, tmp_path / "elsewhere", symlinks=True)
     for source in (moved / "src").rglob("*.py"):
@@ -311,17 +307,79 @@ def test_the_configuration_that_an_experiment_leaves_runs_it_again(finished):
     assert dry_run(finished, "all", f"--configfile={kept}") == {}
 
 
-def test_an_unknown_method_in_a_path_is_named(checkout):
-    done = run_snakemake(checkout, "-n", "results/test/pretrain/simclrr/seed0/encoders.pt", *TEST)
+def refused(folder: Path, *arguments: str) -> str:
+    """The one line with which Snakemake ends before it plans anything, whatever else it is told to print."""
+    done = run_snakemake(folder, "-n", "--quiet=all", *arguments)
     assert done.returncode != 0
-    assert "unknown method 'simclrr'" in done.stdout and "did you mean 'simclr'" in done.stdout
+    (line,) = done.stdout.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("figure9", "no rule makes it; did you mean results/test/figures/figure4.pdf or results/test/figures/figure5.pdf"),
+        ("repport", "no rule makes it; did you mean report or "),
+        (f"{CELL.replace('labels0.5', 'labels0.50')}/rounds.csv", "label_fraction 0.50 is not one of grid.label_fractions (1, 0.5)"),
+        ("results/test/pretrain/simclrr/seed00/encoders.pt", "method simclrr is not one of grid.methods with a stage I (proposed, "
+         "simclr, barlow_twins), seed 00 is not one of grid.seeds (0) of tests/config.yaml; add it there"),
+        ("results/rooms/figures/figure4.pdf", "tests/config.yaml is of experiment 'test'; give the file of 'rooms' as --configfile"),
+        ("config", "no rule makes it"),  # a folder that is there
+    ],
+)  # fmt: skip
+def test_a_target_that_no_rule_makes_is_answered_with_what_is_near(checkout, target, says):
+    line = refused(checkout, target, *TEST)
+    assert line.startswith(f"error: target '{target}': ") and says in line
+
+
+def test_a_wrong_word_after_another_option_is_answered_too(checkout):
+    assert "target 'figure9': no rule" in refused(checkout, "--forcerun", "figure9", *TEST)
 
 
 def test_a_bad_configuration_ends_before_anything_runs(checkout):
-    done = run_snakemake(checkout, "all", *with_config(checkout, gird={"seeds": [0]}))
-    assert done.returncode != 0
-    assert "gird: unknown key" in done.stdout and "did you mean 'grid'" in done.stdout
-    assert "Traceback" not in done.stdout and not (checkout / "results").exists()
+    line = refused(checkout, "all", *with_config(checkout, gird={"seeds": [0]}))
+    assert line.startswith("error: config/changed.yaml: gird: unknown key") and "did you mean 'grid'" in line
+    assert not (checkout / "results").exists()
+
+
+def test_a_fault_of_the_command_line_is_that_of_the_command_line(checkout):
+    line = refused(checkout, *TEST, "--config", "pretrain={epochs: 1}", "--", "all")
+    assert line.startswith(
+        "error: --config, over tests/config.yaml: pretrain: warmup_epochs (1.0) must be below epochs (1)"
+    )
+    line = refused(checkout, "--configfile=tests/config.yaml", "--configfile=config/demo.yaml", "all")
+    assert "--configfile: takes one file, got tests/config.yaml config/demo.yaml; write `extends: " in line
+    line = refused(checkout, *TEST, "--config", "experiment=a", "--config", "grid={seeds: [1]}", "--", "all")
+    assert "--config: is given 2 times" in line and "write --config 'experiment=a' 'grid={seeds: [1]}'" in line
+
+
+def test_files_that_extend_others_are_read_from_anywhere(checkout, tmp_path):
+    (tmp_path / "mine.yaml").write_text("extends: checkout/tests/config.yaml\nexperiment: mine\n")
+    (tmp_path / "default.yaml").write_text("experiment: mine\n")
+    for folder, options in ((tmp_path, ["-s", "checkout/Snakefile"]), (checkout, ["--directory", ".."])):
+        file = os.path.relpath(tmp_path / "mine.yaml", folder)
+        assert dry_run(folder, *options, f"--configfile={file}", "all")["pretrain"] == 3
+        line = refused(folder, *options, f"--configfile={file.replace('mine', 'default')}", "all")
+        assert "default.yaml: extends: missing key, and there is no config/config.yaml here; name a file" in line
+
+
+@pytest.mark.parametrize("name", ["a{b}.mat", "<x>.mat"])
+def test_a_path_in_which_snakemake_would_replace_a_part_is_refused(checkout, name):
+    (checkout / name).touch()
+    data = yaml.safe_load((checkout / "tests/config.yaml").read_text())["data"]
+    options = with_config(checkout, data=data | {"files": {"labeled_mat": name, "splits_mat": name}})
+    line = refused(checkout, "all", *options)
+    assert (
+        f"config/changed.yaml: data.files.labeled_mat: '{name}' holds " in line and "rename what is called so" in line
+    )
+
+
+def test_odd_paths_are_taken_as_they_are(checkout):
+    name = "it's 50 % ~ $HOME & *;#.mat"
+    (checkout / name).touch()
+    data = yaml.safe_load((checkout / "tests/config.yaml").read_text())["data"]
+    options = with_config(checkout, data=data | {"files": {"labeled_mat": name, "splits_mat": name}})
+    assert dry_run(checkout, "results/test/data/scenes.h5", *options)["ingest"] == 1
 
 
 def test_own_files_that_are_missing_are_named_before_anything_runs(checkout):

@@ -22,7 +22,7 @@ def check_slurm_requests():
     """Look at all that is about to be submitted, and for jobs that an earlier Snakemake has left.
 
     Raises:
-        SystemExit: SLURM is not there, or would refuse a job; the log says so.
+        SystemExit: SLURM is not there, or would refuse a job; a line says so.
     """
     requests = {}
     for job in workflow.dag.needrun_jobs():
@@ -33,8 +33,7 @@ def check_slurm_requests():
     try:
         slurm_preflight.check(requests, slurm_preflight.profile_file(sys.argv[1:], os.environ.get("SNAKEMAKE_PROFILE")))
     except InputError as error:
-        logger.error(str(error))
-        sys.exit(1)
+        refuse(error)
     if left := slurm_preflight.jobs_of(Path.cwd()):
         logger.warning(
             f"SLURM jobs of an earlier run in this folder are still alive: {' '.join(left)}. A run that one of them "

@@ -13,6 +13,7 @@ import pandas as pd
 from semcom.common.errors import InputError
 from semcom.common.files import write_text
 from semcom.common.reading import fault_of_surroundings
+from semcom.common.spelling import spelled_number
 
 RUN = ["experiment", "method", "snr_db", "label_fraction", "seed"]
 LEDGER = ["uplink_channel_uses", "downlink_channel_uses", "uplink_bits", "downlink_bits"]
@@ -25,6 +26,7 @@ STEPS_RUN = ["experiment", "method", "seed"]
 STEPS_COLUMNS = [*STEPS_RUN, "step", "epoch", "scenes", "loss", "gradient_norm", "status"]
 STEPS_STATUS = ["ok", "diverged"]
 
+_COORDINATES = ["snr_db", "label_fraction", "x"]  # by which rows are found again: every digit counts
 _INTEGERS = ["seed", "round", "step", *LEDGER]
 _TEXT = ["experiment", "method", "split", "status"]
 
@@ -88,8 +90,11 @@ def collect_round_steps(paths: Iterable[str | Path], *, methods: Sequence[str]) 
 def write_csv(table: pd.DataFrame, path: str | Path) -> None:
     """Write a table so that equal tables give equal bytes; `path` appears only when it is whole.
 
-    Six significant digits, whole numbers in full, `inf` for infinity, nothing for NaN.
+    Six significant digits, whole numbers in full, `inf` for infinity, nothing for NaN. SNR, label fraction and the value
+    on an axis have all their digits.
     """
+    exact = [name for name in _COORDINATES if name in table and pd.api.types.is_float_dtype(table[name])]
+    table = table.assign(**{name: table[name].map(spelled_number, na_action="ignore") for name in exact})
     write_text(path, table.to_csv(index=False, float_format=shown, lineterminator="\n"))
 
 

@@ -15,6 +15,7 @@ from semcom.analysis.records import collect_rounds, collect_steps, write_csv
 from semcom.analysis.tables import pretraining_summary, rounds_to_target, summary
 from semcom.common.errors import InputError
 from semcom.common.reporting import logger
+from semcom.common.spelling import spelled_number
 from semcom.config import jobs, paths
 from semcom.config.experiment import Config
 from semcom.config.stage import Stage
@@ -108,7 +109,9 @@ def _write_stage_two(config: Config, files: Sequence[Path], results: Path, targe
         if fraction is None:
             continue
         if not (rounds["label_fraction"] == fraction).any():
-            logger.info("%s: no run with label fraction %g has finished, so it is not drawn yet", name, fraction)
+            logger.info(
+                "%s: no run with label fraction %s has finished, so it is not drawn yet", name, spelled_number(fraction)
+            )
             continue
         figure = accuracy_figure(
             rounds,

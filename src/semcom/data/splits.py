@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from semcom.common.errors import InputError
+from semcom.common.spelling import spelled_number
 
 SPLITS = ("train", "validation", "test")
 WITHHELD = "withheld"  # a test scene that nothing may look at while settings are being chosen
@@ -115,7 +116,7 @@ def check_split(
                 if batch > scenes:
                     raise InputError(
                         f"{stage}.batch_size of {method}: {batch} exceeds the {scenes} scenes it is drawn from "
-                        f"(label fraction {fraction:g}); lower it in the config"
+                        f"(label fraction {spelled_number(fraction)}); lower it in the config"
                     )
 
 
