@@ -26,11 +26,13 @@ from nyud2_files import named, write_both
 from semcom.analysis import records
 from semcom.common.errors import InputError
 from semcom.common.reading import fault_of_surroundings
+from semcom.common.tensor_file import read_tensors
 from semcom.data.ingest import write_scenes
 from semcom.data.readers import nyud2, png_folder, sunrgbd
 from semcom.data.readers._images import read_image
 from semcom.data.scenes import load_scenes, scene_table
 from semcom.figures.contact_sheet import contact_sheet
+from semcom.link.trace import read_trace
 from semcom.models.weights import load_saved
 from semcom.planning.estimate import read_prediction
 from semcom.runs.checkpoint import Checkpoint
@@ -78,6 +80,8 @@ READERS = {
     "weights": lambda path, folder: load_saved(path, "remedy"),
     "rounds.csv": lambda path, folder: records.collect_rounds([path], methods=["proposed"]),
     "predicted.csv": lambda path, folder: read_prediction(path),
+    "kept system": lambda path, folder: read_tensors(path, format="kept", remedy="remedy"),
+    "channel trace": lambda path, folder: read_trace(path, ["rgb"]),
     "checkpoint": lambda path, folder: Checkpoint(path, "fingerprint").load(),
 }
 
