@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from semcom.common.errors import InputError
-from semcom.common.files import unreadable, write_text
+from semcom.common.files import write_text
+from semcom.common.reading import fault_of_surroundings
 from semcom.common.spelling import spelled_number
 
 RUN = ["experiment", "method", "snr_db", "label_fraction", "seed"]
@@ -115,7 +116,9 @@ def _read(
     except pd.errors.EmptyDataError:
         raise InputError(f"{path}: empty; {remedy}") from None
     except (OSError, ValueError) as error:
-        raise InputError(unreadable(error, path, remedy)) from None
+        raise fault_of_surroundings(path, error) or InputError(
+            f"{path}: not a table ({' '.join(str(error).split())}); {remedy}"
+        ) from None
     missing = [column for column in required if column not in raw]
     extra = [column for column in raw if exact and column not in required]
     if missing or extra:

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from semcom.common.checksums import sha256_of
-from semcom.common.errors import InputError
-from semcom.common.files import unreadable, written_atomically
+from semcom.common.files import written_atomically
+from semcom.common.reading import fault_of_surroundings
 from semcom.common.reporting import logger
 
 FORMAT = b"semcom-checkpoint-2\n"
@@ -36,7 +36,7 @@ class Checkpoint:
         """The state last saved, or None where there is none that fits; what does not fit is said in the log.
 
         Raises:
-            InputError: the file cannot be read, for its rights or its disk.
+            InputError: the file cannot be read, which says nothing against what it holds.
         """
         saved = self._read()
         if saved is None:
@@ -71,8 +71,8 @@ class Checkpoint:
             header, digest, content = _parts(self.path.read_bytes())
         except FileNotFoundError:
             return None
-        except OSError as error:  # it may be good: to begin anew would throw away what it holds
-            raise InputError(unreadable(error, self.path, "run the same command again")) from error
+        except (OSError, MemoryError) as error:  # it may be whole, and to begin anew would write over it
+            raise fault_of_surroundings(self.path, error) or error from None
         if header != FORMAT:
             return "is no checkpoint of this program"
         if hashlib.sha256(content).hexdigest().encode() + b"\n" != digest:
