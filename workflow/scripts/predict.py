@@ -5,9 +5,9 @@ import pandas as pd
 from semcom.analysis.records import write_csv
 from semcom.common.reporting import reported_to
 from semcom.config.loading import parse_config
-from semcom.planning.estimate import predict
+from semcom.planning.estimate import predict, read_paces
 
 with reported_to(snakemake.log[0]):
-    paces = pd.concat(map(pd.read_csv, snakemake.input.paces), ignore_index=True)
+    paces = read_paces(snakemake.input.paces)
     splits = pd.read_csv(snakemake.input.splits)
     write_csv(predict(parse_config(snakemake.params.config), paces, splits), snakemake.output[0])

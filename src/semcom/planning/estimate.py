@@ -15,6 +15,8 @@ from pathlib import Path
 import pandas as pd
 
 from semcom.common.errors import InputError
+from semcom.common.structure import fault, layout_of
+from semcom.common.usage import Spent
 from semcom.config import paths
 from semcom.config.experiment import Config
 from semcom.config.sections import FinetuneSettings, PretrainSettings
@@ -28,6 +30,10 @@ KEY = ["stage", "method", "label_fraction"]  # runs that differ in SNR or seed o
 PREDICTED = [
     *KEY, "jobs", "steps", "evaluations", "start_s", "step_s", "evaluation_s", "checkpoint_s", "hours_per_job", "hours",
     "peak_memory_mb", "peak_device_memory_mb", "device", "threads",
+]  # fmt: skip
+PACE = [
+    "stage", "method", "device", "threads", "start_s", "steps", "step_s", "evaluation_s", "checkpoint_s",
+    "peak_memory_mb", "peak_device_memory_mb",
 ]  # fmt: skip
 COMPARED = [
     *KEY, "jobs", "finished", "predicted_hours_per_job", "measured_hours_per_job", "hours_ratio", "predicted_memory_mb",
@@ -77,6 +83,34 @@ def predict(config: Config, paces: pd.DataFrame, splits: pd.DataFrame) -> pd.Dat
         work |= {"hours_per_job": hours, "hours": count * hours}
         rows.append({**pace, "label_fraction": fraction, **work})
     return pd.DataFrame(rows)[PREDICTED].astype({"label_fraction": float, "peak_device_memory_mb": float})
+
+
+def read_paces(paths: Iterable[str | Path]) -> pd.DataFrame:
+    """What calibrations wrote: a row a stage and method, the fields of `calibration.Pace`.
+
+    Raises:
+        InputError: a file cannot be read, or was written by another version; names it and how to make it again.
+    """
+    tables = []
+    for path in paths:
+        remedy = f"make it again: snakemake --forcerun calibrate {path}"
+        try:
+            table = pd.read_csv(path)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())}); {remedy}") from None
+        wrong = {*PACE} ^ {*table.columns}
+        if wrong or not len(table):
+            told = (
+                f"column {min(wrong)} is {'missing' if min(wrong) in PACE else 'not known'}"
+                if wrong
+                else "holds no row"
+            )
+            raise InputError(f"{path}: {told}, so another version wrote it; {remedy}")
+        for name in table.columns.difference(["stage", "method", "device"]):
+            if not pd.api.types.is_numeric_dtype(table[name]):
+                raise InputError(f"{path}: column {name} holds no numbers; {remedy}")
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
 
 
 def stage_one_work(schedule: PretrainSettings, scenes: int) -> tuple[int, int]:
@@ -149,9 +183,13 @@ def measured(states: Iterable[RunState], config: Config, folder: Path = Path()) 
         if state.state != DONE:
             continue
         run = state.run
-        told = json.loads(
-            (folder / run.fill(paths.folder(config.experiment, run.stage)) / "provenance.json").read_text()
-        )
+        provenance = folder / run.fill(paths.folder(config.experiment, run.stage)) / "provenance.json"
+        told = json.loads(provenance.read_text())
+        amounts = layout_of(Spent)
+        if wrong := fault({name: told[name] for name in amounts if name in told}, amounts, "it"):
+            raise InputError(
+                f"{provenance}: {wrong}, so another version wrote it; run `snakemake all` with this one first"
+            )
         benchmark = folder / run.fill(paths.benchmark(config.experiment, run.stage))
         seconds = pd.read_csv(benchmark, sep="\t")["s"].max() if benchmark.is_file() else 0.0
         rows.append(

@@ -17,6 +17,7 @@ from typing import Self
 
 from semcom.common.errors import InputError, Interrupted
 from semcom.common.reporting import duration, in_one_line, logger
+from semcom.common.structure import fault, layout_of
 from semcom.common.usage import Spent
 from semcom.config.stage import Stage
 from semcom.runs import signals
@@ -103,13 +104,18 @@ class Attempt:
 
     # What a stage calls: this is one of the observers of `semcom.training.observer`.
 
-    def start(self, total: int) -> dict | None:
+    def start(self, total: int, fault_in: Callable[[dict], str | None] = lambda state: None) -> dict | None:
         """The state to go on from, that of the checkpoint if there is one that fits.
 
         Raises:
             Interrupted, InputError: a signal has asked to stop.
         """
-        saved = self._checkpoint.load()
+
+        def fault_in_saved(saved: dict) -> str | None:
+            wrong = fault(saved, {"spent": layout_of(Spent), "state": dict}, "its content") or fault_in(saved["state"])
+            return wrong and f"is of another version: {wrong}"
+
+        saved = self._checkpoint.load(fault_in_saved)
         self._kept = saved is not None
         if saved:
             self._earlier = Spent(**saved["spent"])
@@ -173,8 +179,8 @@ class Attempt:
         found = [path for path in self._outputs if path.exists()]
         if found == self._outputs:
             provenance = next(path for path in self._outputs if path.name == LAST_WRITTEN)
-            with contextlib.suppress(OSError, ValueError):
-                if json.loads(provenance.read_text()).get("fingerprint") == self._fingerprint:
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                if json.loads(provenance.read_text())["fingerprint"] == self._fingerprint:
                     return True
         for path in found:
             path.unlink()
@@ -194,7 +200,10 @@ class Attempt:
             logger.warning("no checkpoint (%s); the training goes on", error)
 
     def _begin_record(self) -> None:
-        last = read_record(self._path.with_suffix(".json"))
+        path = self._path.with_suffix(".json")
+        last = read_record(path)
+        if last is None and path.is_file():
+            logger.warning("record refused: %s is damaged or of another version; attempts are counted anew", path)
         self._record = RunRecord(
             stage=self._stage,
             done=last.done if last else 0,

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from semcom.common.reporting import Progress
+from semcom.common.structure import NUMBER, fault
 from semcom.config.jobs import FinetuneJob
 from semcom.data.scenes import Scenes
 from semcom.data.splits import label_subset
@@ -24,6 +25,7 @@ from semcom.training.batches import steps
 from semcom.training.evaluation import EVALUATED_SPLITS, Evaluation
 from semcom.training.observer import Observer, Unobserved
 from semcom.training.round_log import Finetuned, RoundLog
+from semcom.training.saved_state import POSITION, networks_fault
 from semcom.training.schedule import learning_rate_factor, steps_per_epoch, total_steps
 from semcom.views.views import random_views
 
@@ -60,10 +62,19 @@ def finetune(
         log.step(float("nan"), float("nan"), optimization.PRETRAINING_DIVERGED)  # so that every run has a row
         return log.result(optimization.PRETRAINING_DIVERGED, None)
 
-    saved = observer.start(total)
+    rates = [(system.encoders, schedule.encoder_learning_rate), (system.decoder, schedule.decoder_learning_rate)]
+
+    def fault_in(state: dict) -> str | None:
+        networks = {"system": dict | None, "optimizer": dict | None}
+        layout = POSITION | networks | {"accuracy": NUMBER | None, "log": dict}
+        wrong = fault(state, layout, "state") or log.fault_in(state["log"])
+        if wrong or state["step"] >= total:
+            return wrong
+        return networks_fault(state, "system", system, rates, schedule)
+
+    saved = observer.start(total, fault_in)
     compute = precision.decide(job.compute, device, saved and saved["arithmetic"])
     precision.placed(system, compute, device)
-    rates = [(system.encoders, schedule.encoder_learning_rate), (system.decoder, schedule.decoder_learning_rate)]
     optimizer = optimization.make_optimizer(rates, schedule)
     start, accuracy = 0, None
     if saved:
