@@ -27,6 +27,7 @@ from semcom.config.experiment import LINK_OFFERS
 from semcom.config.loading import given_file, load_config, read_layers
 from semcom.common.errors import InputError
 from semcom.config.stage import Stage
+from semcom.runs import environment
 from semcom.common.sources import source_files
 
 if config and config is not workflow.modifier_stack[0].globals["config"]:
@@ -36,6 +37,7 @@ if config and config is not workflow.modifier_stack[0].globals["config"]:
 
 # The file is read here, with those that it extends: Snakemake by itself reads the one that was given, or none.
 try:
+    environment.check(os.environ)
     FILE = given_file(workflow.overwrite_configfiles or workflow.configfiles)  # the latter: of a workflow around this
     CONFIG = load_config(FILE, settings=workflow.config_settings.config)
     CONFIG.check_files()

@@ -7,6 +7,7 @@ neither line nor remedy. This does, and checks keys, values and files as the wor
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from semcom.common.errors import InputError
 from semcom.config import paths
 from semcom.config.loading import load_config
 from semcom.config.stage import Stage
+from semcom.runs import environment
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("file", metavar="FILE", type=Path, help="as after snakemake's --configfile")
     file = parser.parse_args(arguments).file
     try:
+        environment.check(os.environ)
         config = load_config(file)
         config.check_files()
         if config.weights():

@@ -9,6 +9,7 @@ busy as they were during the calibration.
 
 import json
 import math
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from semcom.config.experiment import Config
 from semcom.config.sections import FinetuneSettings, PretrainSettings
 from semcom.config.stage import Stage
 from semcom.data.splits import label_subset
-from semcom.runs.attempt import checkpoint_seconds
+from semcom.runs.environment import checkpoint_seconds
 from semcom.runs.grid import DONE, RunState
 from semcom.training.schedule import total_steps
 
@@ -127,7 +128,7 @@ def stage_two_work(schedule: FinetuneSettings, scenes: int) -> tuple[int, int]:
 def job_seconds(pace: dict, steps: int, evaluations: int) -> float:
     """What a run takes from its process's first moment to its last."""
     trained = steps * pace["step_s"] + evaluations * pace["evaluation_s"]
-    saved = 1 + trained // max(checkpoint_seconds(), pace["step_s"])  # the last one when it is trained
+    saved = 1 + trained // max(checkpoint_seconds(os.environ), pace["step_s"])  # the last one when it is trained
     return pace["start_s"] + trained + saved * pace["checkpoint_s"]
 
 

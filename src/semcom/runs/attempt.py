@@ -22,25 +22,13 @@ from semcom.common.usage import Spent
 from semcom.config.stage import Stage
 from semcom.runs import signals
 from semcom.runs.checkpoint import Checkpoint, fingerprint
+from semcom.runs.environment import checkpoint_seconds
 from semcom.runs.lock import RunLock
 from semcom.runs.record import LAST_WRITTEN, RunRecord, now, read_record
 
 RECORD_SECONDS = 10
 _POLL_SECONDS = 0.5
 _GLANCE_SECONDS = 2  # who looks whether a run is alive holds its lock for a moment; nothing is said of that
-
-
-def checkpoint_seconds() -> float:
-    """Least time between two checkpoints: SEMCOM_CHECKPOINT_SECONDS in the environment, else a minute.
-
-    Raises:
-        InputError: the variable is no number of seconds.
-    """
-    text = os.environ.get("SEMCOM_CHECKPOINT_SECONDS", "60")
-    with contextlib.suppress(ValueError):
-        if (seconds := float(text)) >= 0:
-            return seconds
-    raise InputError(f"SEMCOM_CHECKPOINT_SECONDS: '{text}' is no number of seconds; correct or unset the variable")
 
 
 class Attempt:
@@ -61,7 +49,7 @@ class Attempt:
         self._run = job, seed, list(inputs)
         self._stage, self._outputs = stage, [Path(path) for path in outputs]
         self._path = Path(checkpoint)
-        self._every_seconds = checkpoint_seconds()
+        self._every_seconds = checkpoint_seconds(os.environ)
         self._lock = RunLock(self._path.with_suffix(".lock"))
         self._signals = signals.Signals()
         self._earlier: Spent | None = None
