@@ -27,6 +27,7 @@ from semcom.config.experiment import LINK_OFFERS
 from semcom.config.loading import given_file, load_config, read_layers
 from semcom.common.errors import InputError
 from semcom.config.stage import Stage
+from semcom.planning.lookahead import check_scenes
 from semcom.runs import environment
 from semcom.common.sources import source_files
 
@@ -46,6 +47,8 @@ try:
 
         check_texts(CONFIG.given_texts(), os.path.relpath(FILE))
     workflow.configfiles[:] = read_layers(FILE)  # which the report lists
+    if workflow.is_main_process:
+        check_scenes(CONFIG)
     if CONFIG.weights() and workflow.is_main_process and find_spec("torch"):  # a job checks its own
         from semcom.models.weights import check_weights
 

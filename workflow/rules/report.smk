@@ -29,10 +29,6 @@ if CONFIG.pretrained_methods():
     ARTEFACTS += [f"{TABLES}/{name}.csv" for name in ("pretraining", "pretraining_overhead")]
 if CLAIMED:
     ARTEFACTS += [f"{TABLES}/{name}.csv" for name in ("claims", "claim_tests")]
-if CONFIG.tables.trials in {Path(file).stem for file in ARTEFACTS}:
-    raise WorkflowError(
-        f"tables.trials: '{CONFIG.tables.trials}' is the name of another table or figure; take a new one"
-    )
 
 CAPTIONS = []  # those that were fetched change with their version alone
 if CHECKOUT:

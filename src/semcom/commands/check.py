@@ -16,6 +16,7 @@ from semcom.common.errors import InputError
 from semcom.config import paths
 from semcom.config.loading import load_config
 from semcom.config.stage import Stage
+from semcom.planning.lookahead import check_scenes
 from semcom.runs import environment
 
 
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         environment.check(os.environ)
         config = load_config(file)
         config.check_files()
+        check_scenes(config)
         if config.weights():
             from semcom.models.weights import check_weights  # torch, which takes a second to import
 

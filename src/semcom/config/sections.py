@@ -22,6 +22,17 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 Span = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
+def distinct(values: list | None) -> list | None:
+    """The values, if none stands twice.
+
+    Raises:
+        ValueError: one does.
+    """
+    if values is not None and len(set(values)) < len(values):
+        raise ValueError(f"lists a value twice: {values}")
+    return values
+
+
 class RoomsSettings(Settings):
     train_scenes: int = ours("rendered training scenes", ge=40)
     test_scenes: int = ours("rendered test scenes", ge=40)
@@ -255,9 +266,7 @@ class GridSettings(Settings):
     @field_validator("methods", "snr_db", "label_fractions", "seeds")
     @classmethod
     def _distinct(cls, values: list) -> list:
-        if len(set(values)) < len(values):
-            raise ValueError(f"lists a value twice: {values}")
-        return values
+        return distinct(values)
 
 
 class TableSettings(Settings):
@@ -272,6 +281,11 @@ class TableSettings(Settings):
         "ranking: best first; ablation: in the grid's order, each over the one it is like, with figures/<trials>",
         default="ranking",
     )
+
+    @field_validator("targets")
+    @classmethod
+    def _distinct(cls, values: list) -> list:
+        return distinct(values)
 
 
 class LedgerSettings(Settings):
@@ -290,6 +304,17 @@ class AccuracyBySettings(Settings):
     )
     label: Label | None = ours("name of the axis, with its unit; null: its key", default=None)
     scale: Literal["linear", "log"] = ours("of the axis", default="linear")
+
+    @field_validator("methods")
+    @classmethod
+    def _distinct(cls, values: list | None) -> list | None:
+        return distinct(values)
+
+    @field_validator("lines")
+    @classmethod
+    def _distinct_on_lines(cls, lines: dict | None) -> dict | None:
+        distinct([method for line in (lines or {}).values() for method in line])
+        return lines
 
 
 class FigureSettings(Settings):
