@@ -11,3 +11,5 @@ include: "workflow/Snakefile"
 
 
 workflow.default_target = "all"  # that of an included file is dropped
+
+check_targets()  # last, when all rules are known: those of your own, too

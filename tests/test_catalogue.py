@@ -194,6 +194,14 @@ def test_the_workflow_can_be_a_module(tmp_path, checkout):
     assert "Nothing to be done" in run_snakemake(folder, *made).stdout
 
 
+def test_a_module_leaves_room_for_rules_of_the_workflow_around_it(tmp_path, checkout):
+    folder = deployed(tmp_path, repr(str(checkout / "workflow/Snakefile")))
+    with (folder / "workflow/Snakefile").open("a") as file:
+        file.write('\n\nrule own:\n    output:\n        "own.txt",\n    shell:\n        "touch {output}"\n')
+    done = run_snakemake(folder, "--dry-run", "own.txt")
+    assert done.returncode == 0 and re.search(r"^own +1$", done.stdout, re.MULTILINE), done.stdout
+
+
 @pytest.mark.slow
 def test_a_module_with_a_configuration_of_its_own_is_refused(tmp_path, checkout):
     folder = deployed(tmp_path, repr(str(checkout / "workflow/Snakefile")), config="{'experiment': 'mine'}")

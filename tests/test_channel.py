@@ -63,7 +63,8 @@ def observe(fading, z, snr_db, seed=0, **blocks):
             drawn.append(link.fading.functions.coefficients(*arguments))
             return drawn[-1]
 
-        return dataclasses.replace(link, fading=Block(SimpleNamespace(coefficients=coefficients), link.fading.options))
+        functions = SimpleNamespace(coefficients=coefficients, mean=link.fading.functions.mean)
+        return dataclasses.replace(link, fading=Block(functions, link.fading.options))
 
     link = recorded(make(fading=fading, **blocks))
     estimate = as_complex(link(z, snr_db, generator(seed)))

@@ -263,7 +263,7 @@ def test_a_state_that_lacks_something_or_has_more_is_not_gone_on_from(stage, fin
         pretrain(job, scenes, 0, asking) if stage == "pretrain" else finetune(job, scenes, 0, None, asking)
     assert asking.fault_in(saved) is None
     tried = 0
-    unused = [("system",), ("optimizer",)] if finished else []  # nothing is left to be trained by them
+    unused = [("optimizer",)] if finished else []  # nothing is left to be trained by it
     for at in [at for at in places(saved) if at and at not in unused]:
         for how, foreign in spoiled(saved, at):
             assert asking.fault_in(foreign), (at, how)

@@ -14,9 +14,16 @@ import yaml
 from conftest import ROOT
 from semcom.analysis.trials import changes
 from semcom.common.errors import InputError
-from semcom.config.experiment import Config
+from semcom.config.experiment import RESERVED, Config
 from semcom.config.jobs import FinetuneJob, finetune_job, pretrain_job
-from semcom.config.loading import given_file, load_config, parse_config, read_layers
+from semcom.config.loading import (
+    check_given_once,
+    given_file,
+    given_settings,
+    load_config,
+    parse_config,
+    read_layers,
+)
 from semcom.config.merging import merged
 from semcom.config.paths import folder, runs
 from semcom.config.reference import CHOICES, choices, choices_page, leaves, reasons, schema
@@ -232,20 +239,40 @@ def test_the_literal_reading_is_kept():
         ("grid.snr", [10], ["grid.snr: unknown key", "did you mean 'snr_db'"]),
         ("augmentation.pretrain.crop_scal", [0.3, 1.0], ["crop_scal: unknown key", "did you mean 'crop_scale'"]),
         ("pretrain.learning_rate", REMOVED, ["pretrain.learning_rate: missing key"]),
-        ("pretrain.learning_rate", "1e-3", ["pretrain.learning_rate", "'1e-3'", "write 1.0e-3"]),
-        ("compute.threads", True, ["compute.threads", "True", "integer"]),
+        ("pretrain.learning_rate", "1e-3", ["pretrain.learning_rate", "'1e-3' is text: write 0.001"]),
+        ("compute.threads", True, ["compute.threads", "True", "must be a whole number"]),
         ("data", 3, ["data", "3"]),
         ("modalities", ["rgb"], ["modalities: ['rgb']", "'proposed'", "name more"]),
-        ("compute.device", "tpu", ["compute.device", "'tpu'"]),
+        ("compute.device", "tpu", ["compute.device", "'tpu'", "must be auto, cpu, cuda"]),
         ("augmentation.crop_size", 512, ["augmentation.crop_size: 512", "data.image_size 256", "lower it"]),
         ("data.reader", "rooms", ["data", "rooms: is null"]),
         ("data.reader", "sunrgbd", ["data.download", "'labeled_mat'", "'sunrgbd'", "known: scenes, split"]),
-        ("experiment", "a/b", ["experiment", "'a/b'"]),
+        ("experiment", "a/b", ["experiment", "'a/b'", "must be of letters, digits, _ and -"]),
+        ("experiment", 2024, ["experiment: value 2024", "must be text, in quotes: '2024'"]),
+        ("experiment", "x" * 300, ["experiment: value 'xxx", "xxx ... is not", "must have at most 100 characters"]),
+        (
+            "experiment",
+            "Downloads",
+            ["experiment: 'Downloads' names results/downloads", "raw files; take another name"],
+        ),
+        ("experiment", "reference", ["experiment: 'reference' names results/reference", "take another name"]),
+        ("methods.SimCLR", {"like": "simclr"}, ["methods.SimCLR: differs from 'simclr' by case alone", "another name"]),
+        ("methods.a b", {"like": "simclr"}, ["methods: name 'a b' is not", "must be of letters"]),
+        ("methods.simclr", 3, ["methods.simclr: value 3", "must be keys with values"]),
+        ("grid", None, ["grid: value None", "must be keys with values"]),
+        ("grid.methods", "simclr", ["grid.methods: value 'simclr'", "must be a list"]),
+        ("compute.channels_last", "x", ["compute.channels_last: value 'x'", "must be true, false or 'auto'"]),
+        ("data.download.splits_mat.sha256", "0", ["data.download.splits_mat.sha256", "must be the 64 digits"]),
+        (
+            "figures.accuracy_by",
+            {"Figure4": {"x": "snr_db", "label": None, "scale": "linear"}},
+            ["'Figure4' is the name"],
+        ),
         ("grid.label_fractions", [0], ["grid.label_fractions.0", "greater than 0"]),
         ("grid.label_fractions", [1.0, 1.5], ["grid.label_fractions.1", "1.5", "less than or equal to 1"]),
         ("grid.seeds", [1, 1], ["grid.seeds", "twice"]),
         ("grid.methods", ["simclrr"], ["grid.methods", "'simclrr'", "did you mean 'simclr'"]),
-        ("grid.snr_db", [float("nan")], ["grid.snr_db.0", "finite"]),
+        ("grid.snr_db", [float("nan")], ["grid.snr_db.0", "nan", "greater than or equal to -300"]),
         ("figures.figure5_label_fraction", 0.25, ["figures.figure5_label_fraction", "0.25", "grid.label_fractions"]),
         ("methods.proposed.options.shared_features", 1100, ["shared_features", "K_sha = 1100", "1024", "lower it"]),
         ("methods.proposed.options.lambda_m", -1.0, ["methods.proposed.options.lambda_m", "-1.0"]),
@@ -310,7 +337,7 @@ def test_the_literal_reading_is_kept():
         ("methods.simclr.channel", {"snr_offset": {"rgb": 1.0}}, ["methods.simclr.channel.snr_offset: unknown key"]),
         ("methods.simclr.augmentation", {"crop_size": 512}, ["methods.simclr.augmentation.crop_size: 512", "lower it"]),
         ("tables.trials", "trials", ["tables.trials", "data.validation_fraction is 0", "null"]),
-        ("tables.trials", "../best", ["tables.trials", "'../best'", "pattern"]),
+        ("tables.trials", "../best", ["tables.trials", "'../best'", "must be of letters, digits"]),
         ("tables.trials_kind", "best", ["tables.trials_kind", "'best'", "ranking", "ablation"]),
         ("pretrain.batch_size", 800, ["pretrain.batch_size", "800", "795", "smaller"]),
         ("finetune.batch_size", 500, ["finetune.batch_size", "500", "398", "smaller"]),
@@ -330,6 +357,27 @@ def test_a_fault_is_one_line_that_names_key_value_and_remedy(raw, key, value, sa
     assert message.startswith("my.yaml: ") and "\n" not in message
     for words in says:
         assert words in message
+
+
+def test_no_message_is_in_the_words_of_the_library(raw):
+    """Of whatever kind a wrong value is, at whatever key."""
+    for key in [
+        *raw,
+        *(f"{section}.{key}" for section in raw if isinstance(raw[section], dict) for key in raw[section]),
+    ]:
+        for value in (object, [object], {"a": object}):
+            with pytest.raises(InputError) as error:
+                parse_config(change(raw, key, value))
+            assert not re.search("instance of|pattern|nput should|dictionary|[Ss]tring|integer", str(error.value))
+
+
+def test_folders_that_the_project_makes_are_no_names_of_experiments():
+    """Of the folders that its files name below results/, those are experiments that a configuration names."""
+    files = [*ROOT.glob("src/**/*.py"), *ROOT.glob("workflow/**/*.smk"), *ROOT.glob("workflow/profiles/**/*.yaml")]
+    files += [*ROOT.glob("*/profile.yaml"), *ROOT.glob("benchmarks/*.py"), ROOT / "Makefile", ROOT / "config/README.md"]
+    named = {name for file in files for name in re.findall(r"results/([A-Za-z0-9_-]+)", file.read_text())}
+    experiments = {shipped(name).experiment for name in SHIPPED} | {"a", "b", "e", "mine", "README"}
+    assert named - experiments == set(RESERVED)
 
 
 def test_an_odd_number_of_features_cannot_be_packed(raw):
@@ -463,6 +511,68 @@ def test_one_file_is_given_and_several_are_told_how_to_become_one():
         given_file(["config/demo.yaml", "own/mine.yaml"])
     with pytest.raises(InputError, match="only a file can say what it extends"):
         load_config(ROOT / "config/demo.yaml", settings={"extends": "config.yaml"})
+
+
+def test_settings_of_the_command_line_are_read_as_yaml_and_merged():
+    given = given_settings(["experiment=a", "pretrain={epochs: 5, warmup_epochs: 1.0}", "grid={'snr_db': [.inf, 1.5]}"])
+    assert given["pretrain"] == {"epochs": 5, "warmup_epochs": 1.0} and given["experiment"] == "a"
+    plain, config = load_config(ROOT / "tests/config.yaml"), load_config(ROOT / "tests/config.yaml", settings=given)
+    assert config.pretrain == plain.pretrain.model_copy(update={"epochs": 5})
+    assert config.grid == plain.grid.model_copy(update={"snr_db": [float("inf"), 1.5]})
+
+
+@pytest.mark.parametrize(
+    ("entries", "says"),
+    [
+        (["experiment"], "--config: 'experiment' is not KEY=VALUE"),
+        (["pretrain.epochs=5"], "'pretrain.epochs=5' is not KEY=VALUE; .*'pretrain={epochs: 5}'"),
+        (["grid={seeds: [1], seeds: [2]}"], "--config grid: key 'seeds' stands twice, in lines 1 and 1; keep one"),
+        (["grid={seeds: [1]}", "grid={snr_db: [2]}"], "--config: key 'grid' is given twice; keep one"),
+        (["pretrain={epochs: 5"], "--config pretrain, line 1, column 11: not valid YAML"),
+    ],
+)
+def test_a_fault_in_the_text_of_a_setting_is_named(entries, says):
+    with pytest.raises(InputError, match=says) as error:
+        given_settings(entries)
+    assert "\n" not in str(error.value)
+
+
+def test_a_fault_is_blamed_on_what_brings_it_in(tmp_path):
+    (tmp_path / "mine.yaml").write_text("extends: null\n")
+    mine = tmp_path / "mine.yaml"
+    with pytest.raises(InputError, match="^--config, over .*demo.yaml .*: pretrain.epochs: value 'x'"):
+        load_config(ROOT / "config/demo.yaml", settings={"pretrain": {"epochs": "x"}})
+    with pytest.raises(InputError, match=f"^{mine}: modalities: missing key"):
+        load_config(mine, settings={"experiment": "a"})
+    with pytest.raises(InputError, match=f"^--config, over {mine}: experiment: value 'a b'"):
+        load_config(mine, settings={"experiment": "a b"})
+
+
+def test_options_that_snakemake_would_drop_are_refused():
+    check_given_once(["all", "--configfile=a.yaml", "--config", "experiment=a", "grid={seeds: [1]}", "--cores", "2"])
+    for name in ("--configfile", "--configfiles"):
+        with pytest.raises(
+            InputError, match="--configfile: takes one file, got a.yaml b.yaml; write `extends: a.yaml`"
+        ):
+            check_given_once(["--configfile=a.yaml", "--cores", "2", name, "b.yaml", "--", "all"])
+    with pytest.raises(InputError, match="--config: is given 2 times, .*; write --config 'experiment=a' 'grid=1'"):
+        check_given_once(["--config", "experiment=a", "-C", "grid=1"])
+
+
+def test_a_key_twice_in_a_file_that_is_extended_is_named_with_that_file(tmp_path):
+    (tmp_path / "base.yaml").write_text("channel: {fading: rayleigh}\n\nchannel: {modulation: packed}\n")
+    (tmp_path / "mine.yaml").write_text("extends: base.yaml\nexperiment: mine\n")
+    with pytest.raises(InputError, match="base.yaml: key 'channel' stands twice, in lines 1 and 3; keep one"):
+        load_config(tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize("path", ["~/nowhere.mat", "$HOME/nowhere.mat", "${HOME}/nowhere.mat"])
+def test_what_a_shell_would_expand_is_spelled_out(raw, path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/of")
+    raw["data"] |= {"files": {"labeled_mat": path, "splits_mat": path}, "download": None}
+    says = f"mine.yaml: data.files.labeled_mat: no file {re.escape(repr(path))}; .* write the path in full: /home/of/nowhere"
+    with pytest.raises(InputError, match=says):
+        parse_config(raw).check_files("mine.yaml")
 
 
 def test_overrides_of_a_method_reach_only_that_method(raw):

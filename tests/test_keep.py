@@ -19,9 +19,10 @@ from semcom.config.stage import Stage
 from test_state import CONFIG, finish, folder
 
 REFERENCE = ROOT / "results/reference"
-FIRST_KEYS = {"schedule.optimizer", "encoder.backbone", "encoder.options"}
+LAST_KEYS = {"schedule.snr_range_db", "schedule.modality_dropout", "channel.estimation", "channel.snr_trace"}
+FIRST_KEYS = LAST_KEYS | {"schedule.optimizer", "encoder.backbone", "encoder.options"}
 LATER_THAN = {  # keys that the configuration has got since the runs; they had the one value that there was
-    "rooms": None,  # of the keys of today
+    "rooms": LAST_KEYS,
     "nyud2-32-long": FIRST_KEYS | {"encoder.hidden"},
 } | dict.fromkeys(
     ["nyud2-small", "nyud2-small-unclipped", "nyud2-32", "nyud2-48"],
@@ -35,12 +36,10 @@ def settings(config, run: Run) -> dict:
     return json.loads(json.dumps(run.stage.job(config, run.method, run.snr_db, run.label_fraction).model_dump()))
 
 
-def as_they_were(now: dict, later: set[str] | None) -> dict:
+def as_they_were(now: dict, later: set[str]) -> dict:
     """Settings without the keys that came later, under the names of then."""
-    if later is None:
-        return now
     then = json.loads(json.dumps(now))
-    for key in [*later, *RENAMED]:
+    for key in [*later, *(RENAMED if later >= FIRST_KEYS else [])]:
         *above, last = key.split(".")
         section = then
         for name in above:

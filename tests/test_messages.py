@@ -26,7 +26,7 @@ from semcom.config.stage import Stage
 from semcom.planning import overall
 from semcom.planning.overall import Overall, read_splits, run_size, told
 from semcom.runs.failures import LONGEST, NOTHING, failure, reason, stamps
-from semcom.runs.lock import RunLock
+from semcom.runs.lock import Lock
 from semcom.runs.record import RunRecord, now
 from semcom.training.schedule import total_steps
 
@@ -112,7 +112,7 @@ def test_a_missing_file_of_the_users_own(demo):
     change(demo, data={"files": {"labeled_mat": "nowhere.mat", "splits_mat": "nowhere_splits.mat"}})
     printed = failing_demo(demo)
     assert (
-        "error: data.files.labeled_mat: no file 'nowhere.mat'; correct the path" in printed
+        "error: config/demo.yaml: data.files.labeled_mat: no file 'nowhere.mat'; correct the path" in printed
         and "Traceback" not in printed
     )
 
@@ -328,7 +328,11 @@ def test_a_job_without_a_log_is_named_all_the_same(tmp_path):
 def test_the_check_says_what_a_configuration_would_run(capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     assert check.main(["tests/config.yaml"]) == 0
-    assert capsys.readouterr().out == "tests/config.yaml: results/test, 3 runs of stage I, 8 of stage II\n"
+    says = "tests/config.yaml: results/test, 3 runs of stage I, 8 of stage II\n"
+    assert capsys.readouterr().out == says
+    assert check.main(["tests/config.yaml", "nowhere.yaml", "tests/config.yaml"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == 2 * says and printed.err.startswith("error: nowhere.yaml: cannot be read (No such file")
 
 
 # How far the whole is.
@@ -381,7 +385,7 @@ def test_the_time_left_goes_by_work_and_by_what_this_call_has_done(tmp_path):
     share = round(100 * first / 3 / (first + second))
     assert whole.line(0.0) == f"all: 2 of 9 steps, {share} % of the work"
     assert whole.line(100.0) == f"all: 2 of 9 steps, {share} % of the work"  # no run is at work yet
-    lock = RunLock(tmp_path / "results/test/checkpoints/pretrain/simclr/seed0.lock")
+    lock = Lock(tmp_path / "results/test/checkpoints/pretrain/simclr/seed0.lock")
     assert lock.acquire()
     assert whole.line(110.0) == f"all: 2 of 9 steps, {share} % of the work"  # it is, and says nothing yet
     plant_record(tmp_path, STAGE_ONE, 2, 3)

@@ -357,7 +357,7 @@ def test_a_worse_link_to_one_device_hurts_only_through_that_device():
 
     one, other = recorded(alike), recorded(apart)
     assert torch.equal(one["rgb"], other["rgb"])
-    clean = alike.link(z["depth"], math.inf, stream(0, "noise", "depth"))
+    clean = alike.uplinks.link(z["depth"], math.inf, stream(0, "noise", "depth"))
     noise, louder = one["depth"] - clean, other["depth"] - clean
     assert torch.allclose(louder, math.sqrt(1000) * noise, rtol=1e-3, atol=1e-5)
 

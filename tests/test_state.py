@@ -302,10 +302,16 @@ def test_the_command_reads_the_configuration_as_the_workflow_does(tmp_path):
     named = command(tmp_path, "--configfile", "mine.yaml", "--config", "experiment=other", "--csv")
     rows = list(csv.DictReader(io.StringIO(named.stdout)))
     assert len(rows) == 19 and rows[0]["experiment"] == "other"
-    replaced = command(tmp_path, "--configfile", "config/demo.yaml", "--configfile", "mine.yaml")
-    assert replaced.stdout.startswith("results/mine: 19 runs")  # the default's grid, not the demo's
-    both = command(tmp_path, "--configfile", "config/demo.yaml", "mine.yaml")
-    assert both.returncode == 1 and "write `extends: config/demo.yaml` into mine.yaml" in both.stderr
+    for two in (
+        ["--configfile", "config/demo.yaml", "mine.yaml"],
+        ["--configfile", "config/demo.yaml", "--configfile", "mine.yaml"],
+    ):
+        both = command(tmp_path, *two)
+        assert both.returncode == 1 and "write `extends: config/demo.yaml` into mine.yaml" in both.stderr
+    section = command(
+        tmp_path, "--configfile", "small.yaml", "--config", "experiment=other", "--config", "grid={seeds: [3, 4]}"
+    )
+    assert section.stdout.startswith("results/other: 38 runs")
     wrong = command(tmp_path, "--configfile", "nowhere.yaml")
     assert wrong.returncode == 1 and wrong.stderr.startswith("error: nowhere.yaml: cannot be read")
     assert len(wrong.stderr.splitlines()) == 1

@@ -1,12 +1,9 @@
 """The workflow as a user meets it: real runs of the tests' own configuration, and what a change makes run again."""
 
-import hashlib
 import json
+import os
 import re
 import shutil
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pandas as pd
@@ -23,11 +20,6 @@ ROUNDS_COLUMNS = (
     "experiment, method, snr_db, label_fraction, seed, split, round, epoch, accuracy, mean_class_accuracy, loss, "
     "uplink_channel_uses, downlink_channel_uses, uplink_bits, downlink_bits, status"
 ).split(", ")
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
 
 
 def planned(output: str) -> dict[str, int]:
@@ -255,11 +247,6 @@ def test_channels_compared_in_one_grid_run_apart_and_share_a_stage_one(finished_
     assert planned(listed) == {"finetune": 2, "tables": 1} and "proposed-mine/" not in listed.split("rule tables")[0]
 
 
-def test_one_cell_has_one_path(checkout):
-    done = run_snakemake(checkout, "-n", CELL.replace("labels0.5", "labels0.50") + "/rounds.csv", *TEST)
-    assert done.returncode != 0 and "label_fraction '0.50' in a path is spelled '0.5'" in done.stdout
-
-
 def test_a_checkout_that_moves_runs_nothing_again(finished, tmp_path):
     moved = shutil.copytree(finished, tmp_path / "elsewhere", symlinks=True)
     for source in (moved / "src").rglob("*.py"):
@@ -311,17 +298,79 @@ def test_the_configuration_that_an_experiment_leaves_runs_it_again(finished):
     assert dry_run(finished, "all", f"--configfile={kept}") == {}
 
 
-def test_an_unknown_method_in_a_path_is_named(checkout):
-    done = run_snakemake(checkout, "-n", "results/test/pretrain/simclrr/seed0/encoders.pt", *TEST)
+def refused(folder: Path, *arguments: str) -> str:
+    """The one line with which Snakemake ends before it plans anything, whatever else it is told to print."""
+    done = run_snakemake(folder, "-n", "--quiet=all", *arguments)
     assert done.returncode != 0
-    assert "unknown method 'simclrr'" in done.stdout and "did you mean 'simclr'" in done.stdout
+    (line,) = done.stdout.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("figure9", "no rule makes it; did you mean results/test/figures/figure4.pdf or results/test/figures/figure5.pdf"),
+        ("repport", "no rule makes it; did you mean report or "),
+        (f"{CELL.replace('labels0.5', 'labels0.50')}/rounds.csv", "label_fraction 0.50 is not one of grid.label_fractions (1, 0.5)"),
+        ("results/test/pretrain/simclrr/seed00/encoders.pt", "method simclrr is not one of grid.methods with a stage I (proposed, "
+         "simclr, barlow_twins), seed 00 is not one of grid.seeds (0) of tests/config.yaml; add it there"),
+        ("results/rooms/figures/figure4.pdf", "tests/config.yaml is of experiment 'test'; give the file of 'rooms' as --configfile"),
+        ("config", "no rule makes it"),  # a folder that is there
+    ],
+)  # fmt: skip
+def test_a_target_that_no_rule_makes_is_answered_with_what_is_near(checkout, target, says):
+    line = refused(checkout, target, *TEST)
+    assert line.startswith(f"error: target '{target}': ") and says in line
+
+
+def test_a_wrong_word_after_another_option_is_answered_too(checkout):
+    assert "target 'figure9': no rule" in refused(checkout, "--forcerun", "figure9", *TEST)
 
 
 def test_a_bad_configuration_ends_before_anything_runs(checkout):
-    done = run_snakemake(checkout, "all", *with_config(checkout, gird={"seeds": [0]}))
-    assert done.returncode != 0
-    assert "gird: unknown key" in done.stdout and "did you mean 'grid'" in done.stdout
-    assert "Traceback" not in done.stdout and not (checkout / "results").exists()
+    line = refused(checkout, "all", *with_config(checkout, gird={"seeds": [0]}))
+    assert line.startswith("error: config/changed.yaml: gird: unknown key") and "did you mean 'grid'" in line
+    assert not (checkout / "results").exists()
+
+
+def test_a_fault_of_the_command_line_is_that_of_the_command_line(checkout):
+    line = refused(checkout, *TEST, "--config", "pretrain={epochs: 1}", "--", "all")
+    assert line.startswith(
+        "error: --config, over tests/config.yaml: pretrain: warmup_epochs (1.0) must be below epochs (1)"
+    )
+    line = refused(checkout, "--configfile=tests/config.yaml", "--configfile=config/demo.yaml", "all")
+    assert "--configfile: takes one file, got tests/config.yaml config/demo.yaml; write `extends: " in line
+    line = refused(checkout, *TEST, "--config", "experiment=a", "--config", "grid={seeds: [1]}", "--", "all")
+    assert "--config: is given 2 times" in line and "write --config 'experiment=a' 'grid={seeds: [1]}'" in line
+
+
+def test_files_that_extend_others_are_read_from_anywhere(checkout, tmp_path):
+    (tmp_path / "mine.yaml").write_text("extends: checkout/tests/config.yaml\nexperiment: mine\n")
+    (tmp_path / "default.yaml").write_text("experiment: mine\n")
+    for folder, options in ((tmp_path, ["-s", "checkout/Snakefile"]), (checkout, ["--directory", ".."])):
+        file = os.path.relpath(tmp_path / "mine.yaml", folder)
+        assert dry_run(folder, *options, f"--configfile={file}", "all")["pretrain"] == 3
+        line = refused(folder, *options, f"--configfile={file.replace('mine', 'default')}", "all")
+        assert "default.yaml: extends: missing key, and there is no config/config.yaml here; name a file" in line
+
+
+@pytest.mark.parametrize("name", ["a{b}.mat", "<x>.mat"])
+def test_a_path_in_which_snakemake_would_replace_a_part_is_refused(checkout, name):
+    (checkout / name).touch()
+    data = yaml.safe_load((checkout / "tests/config.yaml").read_text())["data"]
+    options = with_config(checkout, data=data | {"files": {"labeled_mat": name, "splits_mat": name}})
+    line = refused(checkout, "all", *options)
+    assert (
+        f"config/changed.yaml: data.files.labeled_mat: '{name}' holds " in line and "rename what is called so" in line
+    )
+
+
+def test_odd_paths_are_taken_as_they_are(checkout):
+    name = "it's 50 % ~ $HOME & *;#.mat"
+    (checkout / name).touch()
+    data = yaml.safe_load((checkout / "tests/config.yaml").read_text())["data"]
+    options = with_config(checkout, data=data | {"files": {"labeled_mat": name, "splits_mat": name}})
+    assert dry_run(checkout, "results/test/data/scenes.h5", *options)["ingest"] == 1
 
 
 def test_own_files_that_are_missing_are_named_before_anything_runs(checkout):
@@ -387,27 +436,3 @@ def test_the_workflow_is_lint_free(checkout):
 
 def test_the_root_snakefile_stays_short():
     assert len((ROOT / "Snakefile").read_text().splitlines()) < 60
-
-
-def test_raw_files_are_downloaded_and_checked(finished, checkout):
-    folder = finished / "results/test/data"
-    handler = partial(QuietHandler, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}"
-
-        def remote(name: str, sha256: str | None = None) -> dict:
-            content = (folder / name).read_bytes()
-            digest = sha256 or hashlib.sha256(content).hexdigest()
-            return {"urls": [f"{address}/{name}"], "sha256": digest, "bytes": len(content)}
-
-        data = yaml.safe_load((checkout / "tests/config.yaml").read_text())["data"]
-        download = {"labeled_mat": remote("rooms_labeled.mat"), "splits_mat": remote("rooms_splits.mat", "0" * 64)}
-        options = with_config(checkout, data=data | {"reader": "nyud2", "rooms": None, "download": download})
-        names = [f"results/downloads/{name}" for name in ("rooms_labeled.mat", "rooms_splits.mat")]
-        done = run_snakemake(checkout, "--keep-going", *names, *options)
-        server.shutdown()
-    assert done.returncode != 0  # one of them is not what its checksum says
-    assert "rooms_splits.mat" in done.stdout and "another SHA-256" in done.stdout and "data.files" in done.stdout
-    assert (checkout / names[0]).read_bytes() == (folder / "rooms_labeled.mat").read_bytes()
-    assert not (checkout / names[1]).exists()

@@ -1,10 +1,16 @@
 # The checked configuration, and the paths of every run of the grid.
 import os
+import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
+
+def refuse(fault):
+    """End Snakemake with one line, whatever `--quiet` says. To a WorkflowError it would add where this file raised it."""
+    print(f"error: {fault}", file=sys.stderr)
+    sys.exit(1)
+
 
 # The rules run the package of their own checkout, whether or not one is installed. Rules that Snakemake has fetched for
 # a module, as from GitHub, have no checkout around them, and run the installed package.
@@ -16,32 +22,34 @@ if CHECKOUT:
     inherited = dict(os.environ).get("PYTHONPATH")
     os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [SOURCE, inherited])))
 elif find_spec("semcom") is None:
-    raise WorkflowError(
+    refuse(
         "the rules were fetched without the package that they run, and no package 'semcom' is installed; install that "
         "of the same repository and version beside Snakemake: pip install git+<its address>@<version>"
     )
 
 from semcom.config import jobs, paths
 from semcom.common import plugins
-from semcom.config.experiment import LINK_OFFERS
-from semcom.config.loading import given_file, load_config, read_layers
+from semcom.config.experiment import LINK_OFFERS, marked
+from semcom.config.loading import check_given_once, given_file, given_settings, load_config, read_layers
 from semcom.common.errors import InputError
+from semcom.common.files import check_reachable, check_writable
+from semcom.common.spelling import spelled_number, spelled_percent
 from semcom.config.stage import Stage
 from semcom.planning.lookahead import check_scenes
 from semcom.runs import environment
 from semcom.common.sources import source_files
 
 if config and config is not workflow.modifier_stack[0].globals["config"]:
-    raise WorkflowError(
-        "module: `config:` must be `config`; put values of your own into a file, and name it as configfile"
-    )
+    refuse("module: `config:` must be `config`; put values of your own into a file, and name it as configfile")
 
 # The file is read here, with those that it extends: Snakemake by itself reads the one that was given, or none.
 try:
     environment.check(os.environ)
+    if workflow.is_main_process:
+        check_given_once(sys.argv[1:])
     FILE = given_file(workflow.overwrite_configfiles or workflow.configfiles)  # the latter: of a workflow around this
-    CONFIG = load_config(FILE, settings=workflow.config_settings.config)
-    CONFIG.check_files()
+    CONFIG = load_config(FILE, settings=given_settings(workflow.config_settings.config_args))
+    CONFIG.check_files(os.path.relpath(FILE))
     if CONFIG.given_texts() and workflow.is_main_process:
         from semcom.figures.style import check_texts
 
@@ -49,12 +57,17 @@ try:
     workflow.configfiles[:] = read_layers(FILE)  # which the report lists
     if workflow.is_main_process:
         check_scenes(CONFIG)
+    if CONFIG.traces() and workflow.is_main_process:
+        from semcom.link.trace import read_trace
+
+        for path in CONFIG.traces().values():
+            read_trace(path, CONFIG.modalities, alone=True)
     if CONFIG.weights() and workflow.is_main_process and find_spec("torch"):  # a job checks its own
         from semcom.models.weights import check_weights
 
         check_weights(CONFIG)
 except InputError as error:
-    raise WorkflowError(str(error)) from None
+    refuse(error)
 config.clear()
 config.update(CONFIG.model_dump())  # what a script, or a caption of the report, sees of it
 
@@ -70,6 +83,12 @@ PRETRAIN = paths.folder(CONFIG.experiment, Stage.PRETRAIN)
 FINETUNE = paths.folder(CONFIG.experiment, Stage.FINETUNE)
 TABLES = f"{RESULTS}/tables"
 FIGURES = f"{RESULTS}/figures"
+if workflow.is_main_process:
+    try:
+        check_reachable(RESULTS)  # Snakemake would end with a traceback
+        check_writable(".snakemake")
+    except InputError as error:
+        refuse(error)
 FORMATS = (".pdf", ".svg", ".png")
 LABEL_FRACTIONS = {
     "figure4": CONFIG.figures.figure4_label_fraction,
@@ -77,16 +96,20 @@ LABEL_FRACTIONS = {
 }
 SHOWN = [name for name, fraction in LABEL_FRACTIONS.items() if fraction is not None]
 ACCURACY_BY = {name: CONFIG.accuracy_by(name) for name in CONFIG.figures.accuracy_by}
-DOWNLOADS = "results/downloads"
 READER = plugins.load("semcom.data.readers", CONFIG.data.reader)
 RENDERED = {"labeled_mat": f"{RESULTS}/data/rooms_labeled.mat", "splits_mat": f"{RESULTS}/data/rooms_splits.mat"}
 
 
-wildcard_constraints:
-    method=r"[^/]+",
-    seed=r"\d+",
-    snr_db=r"-?\d+(\.\d+)?",
-    label_fraction=r"\d+(\.\d+)?",
+def one_of(values):
+    """The regular expression of these texts."""
+    return "|".join(map(re.escape, dict.fromkeys(values)))
+
+
+wildcard_constraints:  # a run that is not of the grid has no rule; targets.smk says so
+    method=one_of(run.method for run in RUNS),
+    seed=one_of(str(run.seed) for run in RUNS),
+    snr_db=one_of(map(spelled_number, CONFIG.grid.snr_db)),
+    label_fraction=one_of(map(spelled_number, CONFIG.grid.label_fractions)),
 
 
 def report_source(name):
@@ -114,34 +137,37 @@ def raw_files():
         return CONFIG.data.files
     if CONFIG.data.rooms:
         return RENDERED
-    return {name: f"{DOWNLOADS}/{Path(remote.urls[0]).name}" for name, remote in CONFIG.data.download.items()}
+    return {name: paths.download(name, remote.sha256) for name, remote in CONFIG.data.download.items()}
 
 
 def read_files(wildcards):
     """The raw files that ingest reads; of a folder, every file that the reader reads there.
 
     Raises:
-        WorkflowError: a folder is not laid out as the reader expects.
+        SystemExit: a folder is not laid out as the reader expects.
     """
     files = raw_files()
     if not any(READER.FILES[name].folder for name in files):
         return list(files.values())
     try:
-        return [str(path) for path in READER.files_read({name: Path(path) for name, path in files.items()})]
+        found = [str(path) for path in READER.files_read({name: Path(path) for name, path in files.items()})]
     except InputError as error:
-        raise WorkflowError(str(error)) from None
+        refuse(error)
+    if fault := next(filter(None, map(marked, found)), None):
+        refuse(f"data.files: {fault}")
+    return found
 
 
 def remote_file(wildcards):
-    """The address, checksum and size of a file to download.
+    """The name in `data.download` of a file to download. Its addresses are no parameter: a further one fetches nothing.
 
     Raises:
-        WorkflowError: the configuration names no such file.
+        SystemExit: the configuration names no such file.
     """
     for name, remote in (CONFIG.data.download or {}).items():
-        if Path(remote.urls[0]).name == wildcards.file:
-            return remote.model_dump() | {"key": f"data.download.{name}"}
-    raise WorkflowError(f"data.download names no file '{wildcards.file}'; see config/config.yaml")
+        if paths.download(name, remote.sha256) == f"{paths.DOWNLOADS}/{wildcards.file}":
+            return name
+    refuse(f"data.download names no file '{wildcards.file}'; see config/config.yaml")
 
 
 def backbone(wildcards):
@@ -162,10 +188,6 @@ def pretrain_code(wildcards):
 
 def finetune_job(wildcards):
     """The settings of stage II that decide this cell's result."""
-    for name in ("snr_db", "label_fraction"):
-        given = getattr(wildcards, name)
-        if given != f"{float(given):g}":  # else one cell would be trained twice, under two names
-            raise WorkflowError(f"{name} '{given}' in a path is spelled '{float(given):g}'; ask for that path")
     cell = wildcards.method, float(wildcards.snr_db), float(wildcards.label_fraction)
     return jobs.finetune_job(CONFIG, *cell).model_dump()
 
@@ -179,7 +201,11 @@ def link_modules(method, *kinds):
 def finetune_code(wildcards):
     """The sources of stage II, with the method's own backbone and the blocks of its link."""
     return sources(
-        "semcom.training.finetune", "semcom.training.process", backbone(wildcards), *link_modules(wildcards.method)
+        "semcom.training.finetune",
+        "semcom.models.kept_system",
+        "semcom.training.process",
+        backbone(wildcards),
+        *link_modules(wildcards.method),
     )
 
 
@@ -208,15 +234,20 @@ def encoder_weights(wildcards):
     return list(CONFIG.encoder_settings(wildcards.method).weights.values())
 
 
+def channel_trace(wildcards):
+    """The user's own channel trace that a method trains along, if any."""
+    return CONFIG.channel_settings(wildcards.method).snr_trace or []
+
+
 def figure_rounds(wildcards):
     """The runs that an accuracy figure shows.
 
     Raises:
-        WorkflowError: the configuration turned this figure off.
+        SystemExit: the configuration turned this figure off.
     """
     fraction = LABEL_FRACTIONS[wildcards.figure]
     if fraction is None:
-        raise WorkflowError(f"figures.{wildcards.figure}_label_fraction is null; set it to one of grid.label_fractions")
+        refuse(f"figures.{wildcards.figure}_label_fraction is null; set it to one of grid.label_fractions")
     return finetune_files("rounds.csv", label_fractions=[fraction])
 
 

@@ -2,16 +2,16 @@
 
 
 rule download:
-    """Fetch a raw file: several addresses, resumed after a broken transfer, checked by sha256."""
+    """A raw file by its sha256: one that is there already, else fetched; several addresses, resumed when broken."""
     output:
-        f"{DOWNLOADS}/{{file}}",
+        f"{paths.DOWNLOADS}/{{file}}",
     log:
-        f"{DOWNLOADS}/logs/{{file}}.log",
+        f"{paths.DOWNLOADS}/logs/{{file}}.log",
     localrule: True
     conda:
         "../../envs/semcom.yaml"
     params:
-        remote=remote_file,
+        name=remote_file,
     message:
         "Download {wildcards.file}"
     script:

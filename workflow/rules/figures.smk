@@ -16,7 +16,9 @@ rule accuracy_figure:
             labels=lookup(
                 dpath="{figure}",
                 within={
-                    name: {"item": f"Figure {name[-1]}: accuracy with {100 * (fraction or 0):g} % of the labels"}
+                    name: {
+                        "item": f"Figure {name[-1]}: accuracy with {spelled_percent(fraction or 0)} % of the labels"
+                    }
                     for name, fraction in LABEL_FRACTIONS.items()
                 },
             ),

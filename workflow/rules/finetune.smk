@@ -8,11 +8,14 @@ rule finetune:
         splits=f"{RESULTS}/data/splits.csv",
         weights=encoder_weights,
         encoders=pretrained_encoders,
+        trace=channel_trace,
         code=finetune_code,
     output:
+        **({"system": f"{FINETUNE}/system.safetensors"} if CONFIG.keep_systems else {}),
         rounds=f"{FINETUNE}/rounds.csv",
         ledger=f"{FINETUNE}/ledger.csv",
         steps=f"{FINETUNE}/steps.csv",
+        answers=f"{FINETUNE}/answers.safetensors",
         provenance=f"{FINETUNE}/provenance.json",
     log:
         paths.log(CONFIG.experiment, Stage.FINETUNE),

@@ -4,6 +4,7 @@ import threading
 from snakemake.settings.enums import Quietness
 
 from semcom.planning.overall import Overall, told
+from semcom.runs.alone import clear_locks
 from semcom.runs.failures import failure, stamps
 from semcom.runs.record import clear_finished
 
@@ -37,9 +38,14 @@ def end():
     """What is left to do when no job runs any more."""
     OVER.set()
     clear_finished(f"{RESULTS}/checkpoints", RESULTS)
+    clear_locks([RESULTS, paths.DOWNLOADS])
 
 
 onstart:
+    try:
+        check_writable(RESULTS)
+    except InputError as error:
+        refuse(error)
     if workflow.executor_plugin.name == "slurm":
         check_slurm_requests()
     elif workflow.executor_plugin.name == "local":

@@ -7,7 +7,7 @@ def places_on_gpus():
     """What the profile asks for, if it is `local-gpu` or one of its kind.
 
     Raises:
-        WorkflowError: a number in it makes no sense.
+        SystemExit: a number in it makes no sense.
     """
     asked = workflow.resource_settings.overwrite_resources
     try:
@@ -18,14 +18,14 @@ def places_on_gpus():
             threads=CONFIG.compute.threads,
         )
     except InputError as error:
-        raise WorkflowError(str(error)) from None
+        refuse(error)
 
 
 def check_gpus():
     """Look whether there are as many GPUs as the profile says.
 
     Raises:
-        SystemExit: there are fewer; the log says so.
+        SystemExit: there are fewer; a line says so.
     """
     if PLACES is None or CONFIG.compute.device == "cpu":
         return
@@ -36,8 +36,7 @@ def check_gpus():
         try:
             PLACES.check(seen)
         except InputError as error:
-            logger.error(str(error))
-            sys.exit(1)
+            refuse(error)
 
 
 PLACES = places_on_gpus() if workflow.is_main_process else None

@@ -6,6 +6,7 @@ REPORT = f"{RESULTS}/report.html"
 TABLE_PAGES = {  # table -> category, title, caption
     "tables/summary": ("Tables", "Accuracy at the end of training", "summary"),
     "tables/rounds_to_target": ("Tables", "Communication to reach a target", "rounds_to_target"),
+    "tables/per_class": ("Tables", "Recall and precision of each class", "per_class"),
     "data/class_counts": ("Data", "Scenes per class", "class_counts"),
 }
 if CONFIG.pretrained_methods():
@@ -19,9 +20,29 @@ if CLAIMED:
         "tables/claim_tests": ("Tables", "The tests of each claim", "claim_tests"),
     }
 TABLE_PAGES |= {f"tables/{name}": ("Tables", by_title(name), "accuracy_by") for name in ACCURACY_BY}
+TABLE_PAGES |= {
+    f"tables/{name}": ("Tables", f"{name}: trained links under other conditions", "evaluation")
+    for name in CONFIG.evaluations
+}
+EVALUATION_FIGURES = [name for name, evaluation in CONFIG.evaluations.items() if evaluation.figure]
 ARTEFACTS = (
-    [f"{FIGURES}/{name}{suffix}" for name in [*SHOWN, *ACCURACY_BY, "gradients", "contact_sheet"] for suffix in FORMATS]
-    + [f"{TABLES}/{name}.csv" for name in ("rounds", "summary", "rounds_to_target", *ACCURACY_BY)]
+    [
+        f"{FIGURES}/{name}{suffix}"
+        for name in [*SHOWN, *ACCURACY_BY, *EVALUATION_FIGURES, "confusion", "gradients", "contact_sheet"]
+        for suffix in FORMATS
+    ]
+    + [
+        f"{TABLES}/{name}.csv"
+        for name in (
+            "rounds",
+            "summary",
+            "rounds_to_target",
+            "confusion",
+            "per_class",
+            *ACCURACY_BY,
+            *CONFIG.evaluations,
+        )
+    ]
     + [f"{RESULTS}/config.yaml", f"{RESULTS}/data/class_counts.csv"]
 )
 if CONFIG.pretrained_methods():
@@ -29,6 +50,11 @@ if CONFIG.pretrained_methods():
     ARTEFACTS += [f"{TABLES}/{name}.csv" for name in ("pretraining", "pretraining_overhead")]
 if CLAIMED:
     ARTEFACTS += [f"{TABLES}/{name}.csv" for name in ("claims", "claim_tests")]
+if CONFIG.tables.trials in {Path(file).stem for file in ARTEFACTS}:
+    refuse(
+        f"{os.path.relpath(FILE)}: tables.trials: '{CONFIG.tables.trials}' is the name of another table or figure; take a "
+        "new one"
+    )
 
 CAPTIONS = []  # those that were fetched change with their version alone
 if CHECKOUT:

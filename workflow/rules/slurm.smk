@@ -4,11 +4,16 @@ import signal
 from snakemake.common.tbdstring import TBDString
 
 from semcom.runs import slurm_preflight
+from semcom.runs.signals import SUBMITTED_JOB, slurm_job
 
 if not workflow.is_main_process:
     # The warning before a job's time is up goes to all its processes. This one would die of it and take the training
     # along, which heeds the warning itself: it saves its state and goes back into the queue.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    # Snakemake's executor begins a job that it has submitted so. Only such a job may be requeued: a run within the user's
+    # own allocation would take that back into the queue.
+    if "slurm-jobstep" in sys.argv and slurm_job():
+        os.environ[SUBMITTED_JOB] = slurm_job()
 
 
 def slurm_request(job):
@@ -22,7 +27,7 @@ def check_slurm_requests():
     """Look at all that is about to be submitted, and for jobs that an earlier Snakemake has left.
 
     Raises:
-        SystemExit: SLURM is not there, or would refuse a job; the log says so.
+        SystemExit: SLURM is not there, or would refuse a job; a line says so.
     """
     requests = {}
     for job in workflow.dag.needrun_jobs():
@@ -33,8 +38,7 @@ def check_slurm_requests():
     try:
         slurm_preflight.check(requests, slurm_preflight.profile_file(sys.argv[1:], os.environ.get("SNAKEMAKE_PROFILE")))
     except InputError as error:
-        logger.error(str(error))
-        sys.exit(1)
+        refuse(error)
     if left := slurm_preflight.jobs_of(Path.cwd()):
         logger.warning(
             f"SLURM jobs of an earlier run in this folder are still alive: {' '.join(left)}. A run that one of them "

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from semcom.common.reporting import Progress, logger, reported_to
 from semcom.data.ingest import ingest
+from semcom.runs.alone import alone
 
-with reported_to(snakemake.log[0]):
+with reported_to(snakemake.log[0]), alone(snakemake.output, dict(snakemake.params.items()), snakemake.input):
     counts = ingest(
         snakemake.params.reader,
         snakemake.params.files,

@@ -30,8 +30,7 @@ def provenance_row(run: Run, record: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         record: its `provenance.json`. What is a mapping there, such as `versions`, gets a column a key.
     """
-    cell = {name: None if value is None else f"{value:g}" for name, value in
-            (("snr_db", run.snr_db), ("label_fraction", run.label_fraction))}  # fmt: skip
+    cell = {"snr_db": None, "label_fraction": None} | run.spelled()
     row: dict[str, Any] = {"stage": str(run.stage), "method": run.method, **cell, "seed": run.seed}
     for name, value in record.items():
         if isinstance(value, Mapping) and name != "settings":

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from semcom.common.errors import InputError
-from semcom.common.files import write_text
+from semcom.common.files import unreadable, write_text
+from semcom.common.spelling import spelled_number
 
 RUN = ["experiment", "method", "snr_db", "label_fraction", "seed"]
 LEDGER = ["uplink_channel_uses", "downlink_channel_uses", "uplink_bits", "downlink_bits"]
@@ -24,6 +25,7 @@ STEPS_RUN = ["experiment", "method", "seed"]
 STEPS_COLUMNS = [*STEPS_RUN, "step", "epoch", "scenes", "loss", "gradient_norm", "status"]
 STEPS_STATUS = ["ok", "diverged"]
 
+_COORDINATES = ["snr_db", "label_fraction", "x"]  # by which rows are found again: every digit counts
 _INTEGERS = ["seed", "round", "step", *LEDGER]
 _TEXT = ["experiment", "method", "split", "status"]
 
@@ -96,8 +98,11 @@ def told_split(rounds: pd.DataFrame) -> str:
 def write_csv(table: pd.DataFrame, path: str | Path) -> None:
     """Write a table so that equal tables give equal bytes; `path` appears only when it is whole.
 
-    Six significant digits, whole numbers in full, `inf` for infinity, nothing for NaN.
+    Six significant digits, whole numbers in full, `inf` for infinity, nothing for NaN. SNR, label fraction and the value
+    on an axis have all their digits.
     """
+    exact = [name for name in _COORDINATES if name in table and pd.api.types.is_float_dtype(table[name])]
+    table = table.assign(**{name: table[name].map(spelled_number, na_action="ignore") for name in exact})
     write_text(path, table.to_csv(index=False, float_format=shown, lineterminator="\n"))
 
 
@@ -110,7 +115,7 @@ def _read(
     except pd.errors.EmptyDataError:
         raise InputError(f"{path}: empty; {remedy}") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())}); {remedy}") from None
+        raise InputError(unreadable(error, path, remedy)) from None
     missing = [column for column in required if column not in raw]
     extra = [column for column in raw if exact and column not in required]
     if missing or extra:

@@ -15,6 +15,7 @@ from semcom.analysis.records import RUN
 from semcom.analysis.statistics import t_interval
 from semcom.analysis.tables import gradient_growth
 from semcom.common.errors import InputError
+from semcom.common.spelling import spelled_number
 from semcom.config.experiment import Config
 
 SPLIT = "validation"
@@ -125,7 +126,9 @@ def _scored(scores: pd.Series, config: Config) -> dict[str, Any]:
     scored = scores.fillna(0.0)
     row = {"runs": len(scores), "diverged": int(scores.isna().sum()), "score": scored.mean()}
     by_fraction = scored.groupby("label_fraction").mean()
-    return row | {f"accuracy_labels{fraction:g}": by_fraction[fraction] for fraction in config.grid.label_fractions}
+    return row | {
+        f"accuracy_labels{spelled_number(fraction)}": by_fraction[fraction] for fraction in config.grid.label_fractions
+    }
 
 
 def _with_interval(name: str, by_seed: pd.Series) -> dict[str, float]:
@@ -134,9 +137,10 @@ def _with_interval(name: str, by_seed: pd.Series) -> dict[str, float]:
 
 
 def _stage_one(method: str, steps: pd.DataFrame | None, config: Config) -> dict[str, float]:
-    source, modalities = config.stage_one(method), config.modalities
+    source = config.stage_one(method)
     if source is None or steps is None:
         return {}
+    modalities = config.modalities_of(method)
     runs = [run.sort_values("step") for _, run in steps[steps["method"] == source].groupby("seed")]
     means = {
         "first_gradient_norm": [run["gradient_norm"].iloc[0] for run in runs],

@@ -17,10 +17,13 @@ import pandas as pd
 
 from semcom.analysis.provenance_table import provenance_table, write_provenance
 from semcom.common.errors import InputError
+from semcom.common.files import unreadable
+from semcom.common.reporting import reported
 from semcom.config import paths
 from semcom.config.experiment import Config
 from semcom.config.loading import load_config
 from semcom.runs.grid import FINISHED, grid_state
+from semcom.runs.lock import held
 
 SUMMARY, COUNTS = "tables/summary.csv", "data/class_counts.csv"
 SHOWS_SCENES = "contact_sheet.png"
@@ -59,6 +62,13 @@ def keep(folder: Path) -> Path:
     _check_tables(config, folder, remedy)
     target = folder.parent / "reference" / config.experiment
     staged = target.with_name(f"{target.name}.tmp")
+    with held(target.with_name(f"{target.name}.lock")):
+        _keep(config, folder, root, target, staged)
+    return target
+
+
+def _keep(config: Config, folder: Path, root: Path, target: Path, staged: Path) -> None:
+    """Copy what is kept to `staged`, and put that in the place of `target`."""
     shutil.rmtree(staged, ignore_errors=True)
     try:
         for file in _kept(folder):
@@ -69,10 +79,10 @@ def keep(folder: Path) -> Path:
         _refuse_loss(target, staged)
         _exchange(target, staged)
     except OSError as error:
-        raise InputError(f"{error.filename or target}: {error.strerror}; what {target} held stays") from None
+        fault = unreadable(error, error.filename or target, "run the same command again")
+        raise InputError(f"{fault}; what {target} held stays") from None
     finally:
         shutil.rmtree(staged, ignore_errors=True)
-    return target
 
 
 def _refuse_loss(target: Path, staged: Path) -> None:
@@ -121,14 +131,11 @@ def _kept(folder: Path) -> list[Path]:
     return [folder / "config.yaml", folder / COUNTS, *sorted(folder.glob("tables/*.csv")), *figures]
 
 
+@reported
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m semcom.commands.keep", description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="of a finished experiment: results/<experiment>")
-    try:
-        print(f"kept in {keep(parser.parse_args(arguments).folder)}")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    print(f"kept in {keep(parser.parse_args(arguments).folder)}")
     return 0
 
 

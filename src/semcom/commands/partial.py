@@ -15,6 +15,7 @@ from semcom.analysis.records import collect_rounds, collect_steps, write_csv
 from semcom.analysis.tables import pretraining_summary, rounds_to_target, summary
 from semcom.common.errors import InputError
 from semcom.common.reporting import logger
+from semcom.common.spelling import spelled_number
 from semcom.config import jobs, paths
 from semcom.config.experiment import Config
 from semcom.config.stage import Stage
@@ -24,6 +25,7 @@ from semcom.figures.panels import save
 from semcom.figures.training_curves import pretraining_figure
 from semcom.link.pretraining_overhead import pretraining_overhead
 from semcom.runs.grid import FINISHED, RunState, grid_state
+from semcom.runs.lock import held
 
 FORMATS = (".pdf", ".svg", ".png")
 MISSING_COLUMNS = [
@@ -51,16 +53,17 @@ def write_partial(config: Config, folder: Path = Path()) -> Path:
     steps = [_output(config, state, folder, "steps.csv") for state in finished if state.run.stage is Stage.PRETRAIN]
     rounds = [_output(config, state, folder, "rounds.csv") for state in finished if state.run.stage is Stage.FINETUNE]
     target = results / "partial"
-    shutil.rmtree(target, ignore_errors=True)
-    write_csv(missing_runs(config, states), target / "tables/missing.csv")
-    if steps:
-        _write_stage_one(config, steps, target)
-    else:
-        logger.info("stage I: no run has finished, so it has neither figure nor tables yet")
-    if rounds:
-        _write_stage_two(config, rounds, results, target)
-    else:
-        logger.info("stage II: no run has finished, so it has neither figures nor tables yet")
+    with held(results / "partial.lock"):
+        shutil.rmtree(target, ignore_errors=True)
+        write_csv(missing_runs(config, states), target / "tables/missing.csv")
+        if steps:
+            _write_stage_one(config, steps, target)
+        else:
+            logger.info("stage I: no run has finished, so it has neither figure nor tables yet")
+        if rounds:
+            _write_stage_two(config, rounds, results, target)
+        else:
+            logger.info("stage II: no run has finished, so it has neither figures nor tables yet")
     logger.info("%s: of %d of %d runs; tables/missing.csv names the others", target, len(finished), len(states))
     return target
 
@@ -108,7 +111,9 @@ def _write_stage_two(config: Config, files: Sequence[Path], results: Path, targe
         if fraction is None:
             continue
         if not (rounds["label_fraction"] == fraction).any():
-            logger.info("%s: no run with label fraction %g has finished, so it is not drawn yet", name, fraction)
+            logger.info(
+                "%s: no run with label fraction %s has finished, so it is not drawn yet", name, spelled_number(fraction)
+            )
             continue
         figure = accuracy_figure(
             rounds,

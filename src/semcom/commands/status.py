@@ -9,7 +9,6 @@ node, while Snakemake is at work or after it was stopped.
 import argparse
 import csv
 import os
-import re
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -17,12 +16,10 @@ from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
-import yaml
-
-from semcom.common.errors import InputError
-from semcom.common.reporting import duration
+from semcom.common.reporting import duration, reported
+from semcom.common.spelling import spelled_number
 from semcom.config.experiment import Config
-from semcom.config.loading import given_file, load_config
+from semcom.config.loading import given_file, given_settings, load_config
 from semcom.config.stage import Stage
 from semcom.runs.grid import DIVERGED, DONE, FAILED, INTERRUPTED, RUNNING, STATES, WAITING, RunState, grid_state
 
@@ -60,7 +57,9 @@ def _cells(states: Sequence[RunState], width: int) -> list[str]:
     for key, group in groupby(states, key=lambda state: (state.run.method, state.run.snr_db, state.run.label_fraction)):
         lines[key] = {state.run.seed: _cell(state) for state in group}
     names = [("method", "dB", "labels") if second else ("method",)]
-    names += [(method, f"{snr:g}", f"{labels:g}") if second else (method,) for method, snr, labels in lines]
+    names += [
+        (method, spelled_number(snr), spelled_number(labels)) if second else (method,) for method, snr, labels in lines
+    ]
     widths = [max(map(len, column)) for column in zip(*names, strict=True)]
     left = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in names]
     seeds = list(next(iter(lines.values())))
@@ -143,30 +142,19 @@ def write_csv(config: Config, states: Sequence[RunState], file) -> None:
         writer.writerow({name: known[name] for name in CSV_COLUMNS if known.get(name) is not None})
 
 
-def _setting(text: str) -> tuple[str, object]:
-    """One KEY=VALUE of `--config`."""
-    key, equals, value = text.partition("=")
-    if not equals or not re.fullmatch(r"[A-Za-z_]\w*", key):
-        raise argparse.ArgumentTypeError(f"'{text}' is not KEY=VALUE")
-    return key, yaml.safe_load(value)
-
-
+@reported
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m semcom.commands.status", description="Shows the state of the whole grid."
     )
-    parser.add_argument("--configfile", nargs="+", default=[], metavar="FILE", type=Path,
+    parser.add_argument("--configfile", nargs="+", action="extend", default=[], metavar="FILE", type=Path,
                         help="as given to snakemake: one file; without it config/config.yaml")  # fmt: skip
-    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", type=_setting,
+    parser.add_argument("--config", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
                         help="as given to snakemake, e.g. experiment=mine")  # fmt: skip
     parser.add_argument("--csv", action="store_true", help="a row a run, with all that is known of it")
     given = parser.parse_args(arguments)
-    try:
-        config = load_config(given_file(given.configfile), settings=dict(given.config))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    config = load_config(given_file(given.configfile), settings=given_settings(given.config))
     states = grid_state(config)
     if given.csv:
         write_csv(config, states, sys.stdout)

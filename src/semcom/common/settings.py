@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from semcom.common.plugins import did_you_mean
+from semcom.common.spelling import spelled_number
 
 
 class Settings(BaseModel):
@@ -50,20 +51,73 @@ def validated(model: type[Settings], raw: Mapping[str, Any], prefix: str) -> Any
         raise ValueError(_sentence(model, fault, key)) from None
 
 
+_LONGEST_VALUE = 80  # characters of a value in a message
+_IN_WORDS = {  # pydantic's kinds of fault; of those that are not here, its own sentence is shown
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list, as in [a, b]",
+    "dict_type": "must be keys with values, as in {key: value}",
+    "model_type": "must be keys with values, as in {key: value}",
+    "model_attributes_type": "must be keys with values, as in {key: value}",
+}
+_PATTERNS: dict[str, str] = {}
+
+
+def in_words(pattern: str, words: str) -> str:
+    """Give a regular expression that settings are held to its meaning, which messages show: "must be <words>"."""
+    _PATTERNS[pattern] = words
+    return pattern
+
+
 def _sentence(model: type[Settings], fault: Any, key: str) -> str:
     kind, value = fault["type"], fault["input"]
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "invalid_key"):  # the latter is not even text
         siblings = _siblings(model, fault["loc"])
-        return f"{key}: unknown key (value {value!r}){did_you_mean(str(fault['loc'][-1]), siblings)}"
+        given = f" (value {_shown(value)})" if kind == "extra_forbidden" else ""
+        return f"{key}: unknown key{given}{did_you_mean(str(fault['loc'][-1]), siblings)}"
     if kind == "missing":
         return f"{key}: missing key; see config/config.yaml for its meaning and a value"
     if kind == "value_error":  # raised by a check of ours, which names what it needs
         message = str(fault["ctx"]["error"])
         return f"{key}: {message}" if key else message
-    remedy = fault["msg"][0].lower() + fault["msg"][1:]
-    if kind == "float_type" and isinstance(value, str):
-        remedy += " (YAML reads 1e-3 as text: write 1.0e-3)"
-    return f"{key}: value {value!r} is not possible; {remedy}"
+    what = "value"
+    if fault["loc"][-1:] == ("[key]",):  # of a mapping; pydantic names the key itself before that
+        key, what = key.removesuffix(f"{fault['loc'][-2]}.[key]").rstrip("."), "name"
+    return f"{key}: {what} {_shown(value)} is not possible; {_remedy(kind, value, fault)}"
+
+
+def _remedy(kind: str, value: Any, fault: Any) -> str:
+    """What a value must be."""
+    context = fault.get("ctx", {})
+    if kind == "string_pattern_mismatch":
+        return f"must be {_PATTERNS.get(context['pattern'], 'of the form ' + context['pattern'])}"
+    if kind == "literal_error":
+        return f"must be {context['expected'].replace('True', 'true').replace('False', 'false')}"
+    if kind in ("too_short", "too_long", "string_too_short", "string_too_long"):
+        bound = "at least" if kind.endswith("short") else "at most"
+        unit = "character" if kind.startswith("string") else "item"
+        count = context.get("min_length", context.get("max_length"))
+        return f"must have {bound} {count} {unit}{'s' * (count != 1)}"
+    remedy = _IN_WORDS.get(kind) or (fault["msg"][0].lower() + fault["msg"][1:]).replace("input should be", "must be")
+    if kind == "string_type" and isinstance(value, int | float):
+        remedy += f", in quotes: '{value}'"
+    if kind in ("float_type", "int_type") and isinstance(value, str):
+        try:
+            number = float(value)
+        except ValueError:
+            return remedy
+        if kind == "float_type" or number.is_integer():
+            remedy += f"; {value!r} is text: write {spelled_number(number)}"
+    return remedy
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _LONGEST_VALUE else f"{shown[: _LONGEST_VALUE - 4]} ..."
 
 
 def _siblings(model: type[Settings], location: tuple) -> list[str]:

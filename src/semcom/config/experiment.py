@@ -4,6 +4,7 @@ The models of `sections.py` are the one source of keys, types and bounds; `refer
 table of docs/choices.md from them. Values live in the files alone, which `loading.py` reads.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +14,7 @@ from pydantic import field_validator, model_validator
 from semcom.common import plugins
 from semcom.common.errors import InputError
 from semcom.common.settings import Settings, from_paper, ours, validated
+from semcom.common.spelling import spelled_number
 from semcom.config import figure_axes
 from semcom.config.merging import merged
 from semcom.config.sections import (
@@ -23,6 +25,7 @@ from semcom.config.sections import (
     DataSettings,
     DecoderSettings,
     EncoderSettings,
+    EvaluationSettings,
     FigureSettings,
     FinetuneSettings,
     GridSettings,
@@ -39,8 +42,18 @@ LOSS_OFFERS = ("Options", "terms", "views_exchanged")  # see semcom.losses
 BACKBONE_OFFERS = ("Options", "extractor", "FIRST_LAYER", "CLASSIFIER")  # see semcom.models.backbones
 LINK_OFFERS = {  # see the packages of these names in semcom.link
     "modulation": ("Options", "SYMBOL_POWER", "channel_uses", "received_values", "modulate", "demodulate"),
-    "fading": ("Options", "coefficients"),
+    "fading": ("Options", "coefficients", "mean"),
+    "estimation": ("Options", "channel_uses", "estimate", "error_power"),
     "equalizer": ("Options", "equalize"),
+}
+RESERVED = {  # folders below results/ that are of no experiment
+    "downloads": "raw files",
+    "reference": "what is kept of experiments",
+    "benchmarks": "what steps and jobs cost",
+    "slurm_logs": "the logs of SLURM jobs",
+    "sizes": "experiments side by side",
+    "compared": "experiments side by side",
+    "png-rooms": "the built-in rooms as a folder of images",
 }
 PROPOSED = "proposed"  # the method that the paper's claims are about
 BASELINE = "supervised"  # the method that they, and ratios in the tables, refer to
@@ -55,6 +68,17 @@ NAMES = {
 def default_label(method: str) -> str:
     """What a method is called where the configuration gives it no label."""
     return NAMES.get(method) or method.replace("_", " ")
+
+
+def marked(path: str) -> str | None:
+    """What is wrong with the path of an input in which Snakemake would replace a part; None for any other."""
+    marks = sorted(set(path) & set("{}<>"))
+    if not marks:
+        return None
+    return (
+        f"'{path}' holds {' '.join(marks)}, by which Snakemake marks parts of a path to be replaced; rename what is called so, "
+        "or make a symbolic link with a plain name to it"
+    )
 
 
 class Config(Settings):
@@ -79,6 +103,19 @@ class Config(Settings):
     tables: TableSettings
     figures: FigureSettings
     compute: ComputeSettings
+    keep_systems: bool = ours(
+        "keep each trained link, system.safetensors, for `evaluations:`; false: only what it answered at its end",
+        default=True,
+    )
+    evaluations: dict[Name, EvaluationSettings | None] = ours(
+        "tables/<name>.csv of the trained links under other conditions, without training; null: not that one",
+        default={},
+    )
+
+    @field_validator("evaluations")
+    @classmethod
+    def _asked(cls, evaluations: dict[str, EvaluationSettings | None]) -> dict[str, EvaluationSettings | None]:
+        return {name: evaluation for name, evaluation in evaluations.items() if evaluation is not None}
 
     @field_validator("modalities")
     @classmethod
@@ -87,6 +124,7 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        self._check_names()
         for key, package, name in [
             ("data.reader", "semcom.data.readers", self.data.reader),
             ("encoder.backbone", "semcom.models.backbones", self.encoder.backbone),
@@ -120,8 +158,7 @@ class Config(Settings):
                 f"tables.trials: '{self.tables.trials}' compares settings on validation rooms, and "
                 "data.validation_fraction is 0; raise it, or set tables.trials to null"
             )
-        for kind in LINK_OFFERS:
-            self._block("channel", self.channel, kind)
+        self._with_blocks("channel", self.channel)
         for method in self.methods:
             self.loss_options(method)
             self.pretrain_settings(method)
@@ -132,15 +169,34 @@ class Config(Settings):
             self._check_backbone(method)
             self._check_crop(method)
             self._check_stage_one(method)
+            self._check_own_modalities(method)
         # One that does not run need not fit the others' sizes.
         for method in dict.fromkeys([*self.grid.methods, *self.pretrained_methods()]):
             self._check_modalities(method)
             self._check_shared_features(method)
         self._check_batches()
         self._check_labels()
+        for name in self.evaluations:
+            self._check_evaluation(name)
         for name in self.figures.accuracy_by:
             self.accuracy_by(name)
         return self
+
+    def _check_names(self) -> None:
+        """Folders must be told apart, also where a file system takes `A` and `a` for one."""
+        if self.experiment.lower() in RESERVED:
+            raise ValueError(
+                f"experiment: '{self.experiment}' names results/{self.experiment.lower()}, which is for "
+                f"{RESERVED[self.experiment.lower()]}; take another name"
+            )
+        known: dict[str, str] = {}
+        for method in self.methods:
+            other = known.setdefault(method.lower(), method)
+            if other != method:
+                raise ValueError(
+                    f"methods.{method}: differs from '{other}' by case alone, which not every file system tells apart; "
+                    "take another name"
+                )
 
     def _check_reader(self) -> None:
         """The raw files and the modalities must be those of the reader."""
@@ -215,6 +271,13 @@ class Config(Settings):
                 hint = plugins.did_you_mean(modality, self.modalities)
                 raise ValueError(f"{where}.snr_offset_db: '{modality}' is not one of modalities{hint}")
 
+    def _with_blocks(self, where: str, channel: ChannelSettings) -> ChannelSettings:
+        """A channel with every option of its blocks checked, and the equalizer that `auto` stands for."""
+        if channel.equalizer.name == "auto":
+            chosen = BlockSettings(name="zero_forcing" if channel.fading.name == "awgn" else "mmse")
+            channel = channel.model_copy(update={"equalizer": chosen})
+        return channel.model_copy(update={kind: self._block(where, channel, kind) for kind in LINK_OFFERS})
+
     def _block(self, where: str, channel: ChannelSettings, kind: str) -> BlockSettings:
         """A block of a channel with its options as its file reads them.
 
@@ -258,6 +321,7 @@ class Config(Settings):
             ("pretrain", self.pretrain_settings(method), self.pretrain_settings(source)),
             ("augmentation.pretrain", *(self.augmentation_settings(m).pretrain for m in (method, source))),
             ("augmentation.depth_encoding", *(self.augmentation_settings(m).depth_encoding for m in (method, source))),
+            ("modalities", self.modalities_of(method), self.modalities_of(source)),
             ("options", self.loss_options(method), self.loss_options(source)),
             ("projector", self.methods[method].projector, self.methods[source].projector),
         ):
@@ -274,9 +338,11 @@ class Config(Settings):
     def _check_modalities(self, method: str) -> None:
         loss = self.methods[method].loss
         needed = getattr(plugins.load("semcom.losses", loss), "MIN_MODALITIES", 1) if loss else 1
-        if len(self.modalities) < needed:
+        modalities = self.modalities_of(method)
+        if len(modalities) < needed:
             raise ValueError(
-                f"modalities: {self.modalities} are too few for method '{method}', whose loss correlates "
+                f"{f'methods.{method}.' if self.methods[method].modalities else ''}modalities: {modalities} are too few for "
+                f"method '{method}', whose loss correlates "
                 f"{needed}; name more, or leave the method out"
             )
 
@@ -289,6 +355,56 @@ class Config(Settings):
                 f"methods.{method}.options.shared_features: K_sha = {shared} exceeds the {width} features that the loss "
                 "sees (encoder.features, or the projector's last width); lower it"
             )
+
+    def _check_own_modalities(self, method: str) -> None:
+        own, where = self.methods[method].modalities or [], f"methods.{method}.modalities"
+        for modality in own:
+            if modality not in self.modalities:
+                raise ValueError(
+                    f"{where}: '{modality}' is not one of modalities{plugins.did_you_mean(modality, self.modalities)}"
+                )
+        if len(set(own)) < len(own):
+            raise ValueError(f"{where}: lists a device twice: {own}")
+
+    def _check_evaluation(self, name: str) -> None:
+        """Every system must be able to take every condition."""
+        where, evaluation = f"evaluations.{name}", self.evaluations[name]
+        if name in figure_axes.TAKEN or name in self.figures.accuracy_by:
+            raise ValueError(f"{where}: '{name}' is the name of another figure or table; take a new one")
+        if not self.keep_systems:
+            raise ValueError(f"{where}: needs the trained links; set keep_systems to true, or the evaluation to null")
+        for method in evaluation.methods or []:
+            if method not in self.grid.methods:
+                hint = plugins.did_you_mean(method, self.grid.methods)
+                raise ValueError(f"{where}.methods: '{method}' is not one of grid.methods{hint}")
+        for condition, settings in evaluation.conditions.items():
+            at = f"{where}.conditions.{condition}"
+            for modality in settings.silent:
+                if modality not in self.modalities:
+                    hint = plugins.did_you_mean(modality, self.modalities)
+                    raise ValueError(f"{at}.silent: '{modality}' is not one of modalities{hint}")
+            for method in evaluation.methods or self.grid.methods:
+                self._check_condition(at, method, self.condition_channel(name, condition, method))
+
+    def _check_condition(self, at: str, method: str, channel: ChannelSettings) -> None:
+        features = self.encoder_settings(method).features
+        for modality in channel.snr_offset_db:
+            if modality not in self.modalities:
+                hint = plugins.did_you_mean(modality, self.modalities)
+                raise ValueError(f"{at}.channel.snr_offset_db: '{modality}' is not one of modalities{hint}")
+        trained, tested = (_received_values(c, features) for c in (self.channel_settings(method), channel))
+        if trained != tested:
+            raise ValueError(
+                f"{at}.channel.modulation: '{channel.modulation.name}' gives the decoder {tested} values a device, and "
+                f"method '{method}' is trained with {trained}; take another, or leave the method out by `methods`"
+            )
+
+    def condition_channel(self, evaluation: str, condition: str, method: str) -> ChannelSettings:
+        """A method's channel with what differs in a condition of an evaluation, every option checked."""
+        where = f"evaluations.{evaluation}.conditions.{condition}.channel"
+        own = self.evaluations[evaluation].conditions[condition].channel
+        values = merged(self._overridden("channel", method).model_dump(), own)
+        return self._with_blocks(where, validated(ChannelSettings, values, where))
 
     def _check_labels(self) -> None:
         """A label names one method of the grid."""
@@ -321,12 +437,15 @@ class Config(Settings):
             scenes = kept if stage == "pretrain" else kept * least
             if batch > scenes:
                 raise ValueError(
-                    f"{key}: {batch} exceeds the about {scenes:.0f} scenes it is drawn from (label fraction {least:g} for "
-                    "finetune); take a smaller batch"
+                    f"{key}: {batch} exceeds the about {scenes:.0f} scenes it is drawn from (label fraction "
+                    f"{spelled_number(least)} for finetune); take a smaller batch"
                 )
 
-    def check_files(self) -> None:
+    def check_files(self, source: str) -> None:
         """Files and folders of the user's own must be there before anything runs.
+
+        Args:
+            source: the configuration file, for messages.
 
         Raises:
             InputError: names the key and the file.
@@ -335,13 +454,29 @@ class Config(Settings):
         files = {f"data.files.{name}": path for name, path in self.data.files.items()}
         folders = {f"data.files.{name}" for name in self.data.files if known[name].folder}
         files |= {key: path for key, (_, path) in self.weights().items()}
+        files |= self.traces()
         for key, path in files.items():
             found = Path(path).is_dir() if key in folders else Path(path).is_file()
             if not found:
-                raise InputError(
-                    f"{key}: no {'folder' if key in folders else 'file'} '{path}'; correct the path, or remove the key if "
-                    "the file is to be downloaded or left out"
-                )
+                full = os.path.expandvars(os.path.expanduser(path))
+                remedy = "correct the path, or remove the key if the file is to be downloaded or left out"
+                if full != path:
+                    remedy = f"~ and $NAME are a shell's; write the path in full: {full}"
+                raise InputError(f"{source}: {key}: no {'folder' if key in folders else 'file'} '{path}'; {remedy}")
+            if fault := marked(path):
+                raise InputError(f"{source}: {key}: {fault}")
+
+    def traces(self) -> dict[str, str]:
+        """Channel traces that runs and evaluations of the grid go along, by key of the configuration."""
+        channels = {
+            f"{self._where(method, 'channel')}.snr_trace": self.channel_settings(method) for method in self.grid.methods
+        }
+        for name, evaluation in self.evaluations.items():
+            for condition in evaluation.conditions:
+                for method in evaluation.methods or self.grid.methods:
+                    where = f"evaluations.{name}.conditions.{condition}.channel.snr_trace"
+                    channels[where] = self.condition_channel(name, condition, method)
+        return {key: channel.snr_trace for key, channel in channels.items() if channel.snr_trace}
 
     def weights(self) -> dict[str, tuple[str, str]]:
         """Files of weights that runs of the grid start from: by key of the configuration, a method and its file."""
@@ -363,6 +498,10 @@ class Config(Settings):
                 "add it under `methods:` of the configuration"
             )
         return self.methods[name]
+
+    def modalities_of(self, method: str) -> list[str]:
+        """The devices of a method: its own, or all."""
+        return self.method(method).modalities or self.modalities
 
     def loss_options(self, method: str) -> Settings | None:
         """The loss's own `Options` of a method, or None where it has no stage I."""
@@ -455,8 +594,7 @@ class Config(Settings):
 
     def channel_settings(self, method: str) -> ChannelSettings:
         """`channel:` with the method's overrides, every option of its blocks checked."""
-        channel, where = self._overridden("channel", method), self._where(method, "channel")
-        return channel.model_copy(update={kind: self._block(where, channel, kind) for kind in LINK_OFFERS})
+        return self._with_blocks(self._where(method, "channel"), self._overridden("channel", method))
 
     def decoder_settings(self, method: str) -> DecoderSettings:
         """`decoder:` with the method's overrides."""
@@ -466,6 +604,11 @@ class Config(Settings):
         settings = getattr(self, section)
         values = merged(settings.model_dump(), getattr(self.method(method), section))
         return validated(type(settings), values, f"methods.{method}.{section}")
+
+
+def _received_values(channel: ChannelSettings, features: int) -> int:
+    modulation = plugins.load("semcom.link.modulation", channel.modulation.name)
+    return modulation.received_values(features, modulation.Options(**channel.modulation.options))
 
 
 def _link_options() -> Iterator[tuple[str, str, list[str]]]:

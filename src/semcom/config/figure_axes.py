@@ -5,15 +5,18 @@ An axis is one of the grid's (`GRID_AXES`), or any setting in which methods diff
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import AllowInfNan
 
 from semcom.common.plugins import did_you_mean
 from semcom.common.settings import Settings
+from semcom.common.spelling import spelled_number
 from semcom.config.sections import AccuracyBySettings, GridSettings
 
 GRID_AXES = {"label_fraction": "label_fractions", "snr_db": "snr_db"}  # the axis, and its key under `grid:`
 TAKEN = (  # figures and tables that rules of their own make
-    *("figure4", "figure5", "pretraining", "gradients", "contact_sheet"),
+    *("figure4", "figure5", "pretraining", "gradients", "contact_sheet", "confusion", "per_class"),
     *("rounds", "summary", "rounds_to_target", "pretraining_overhead", "claims", "claim_tests"),
 )
 
@@ -23,7 +26,7 @@ class Point(Settings):
 
     line: str
     method: str
-    x: float | str
+    x: Annotated[float, AllowInfNan()] | str  # an SNR may be infinite
 
 
 class AccuracyBy(Settings):
@@ -64,7 +67,7 @@ def accuracy_by(
             line; a method is not of the grid, or lacks the setting.
     """
     where = f"figures.accuracy_by.{name}"
-    if name in TAKEN:
+    if name.lower() in TAKEN:
         raise ValueError(f"{where}: '{name}' is the name of another figure or table; take a new one")
     if asked.methods and asked.lines:
         raise ValueError(f"{where}: methods and lines both say what is shown; leave one of them out")
@@ -159,4 +162,4 @@ def spelled(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, list):
         return ", ".join(map(spelled, value))
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
+    return spelled_number(value) if isinstance(value, int | float) else str(value)

@@ -4,7 +4,10 @@ A rule hands a job to its script as a parameter, so that a run is repeated when,
 result has changed.
 """
 
-from typing import Any
+from math import inf
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer
 
 from semcom.common.errors import InputError
 from semcom.common.settings import Settings
@@ -12,6 +15,7 @@ from semcom.config.experiment import Config
 from semcom.config.sections import (
     ChannelSettings,
     ComputeSettings,
+    Decibels,
     DecoderSettings,
     EncoderSettings,
     FinetuneSettings,
@@ -43,7 +47,7 @@ class FinetuneJob(Settings):
 
     experiment: str
     method: str
-    snr_db: float
+    snr_db: Annotated[Decibels, PlainSerializer(lambda snr: "inf" if snr == inf else snr)]  # JSON has no infinity
     label_fraction: Fraction
     modalities: list[str]
     encoder: EncoderSettings
@@ -55,6 +59,24 @@ class FinetuneJob(Settings):
     channel: ChannelSettings
     decoder: DecoderSettings
     bits_per_value: int
+    compute: ComputeSettings
+
+
+class ConditionJob(Settings):
+    """What lies between the devices and the server in one condition of an evaluation."""
+
+    channel: ChannelSettings
+    silent: dict[str, str]
+
+
+class EvaluationJob(Settings):
+    """One evaluation of the systems of a method: what crosses into `semcom.training.reevaluation`."""
+
+    evaluation: str
+    method: str
+    snr_db: list[float] | None
+    channel_draws: int | None
+    conditions: dict[str, ConditionJob]
     compute: ComputeSettings
 
 
@@ -71,7 +93,7 @@ def pretrain_job(config: Config, method: str) -> PretrainJob:
     return PretrainJob(
         experiment=config.experiment,
         method=method,
-        modalities=config.modalities,
+        modalities=config.modalities_of(method),
         encoder=config.encoder_settings(method),
         crop_size=augmentation.crop_size,
         depth_encoding=augmentation.depth_encoding,
@@ -96,7 +118,7 @@ def finetune_job(config: Config, method: str, snr_db: float, label_fraction: flo
         method=method,
         snr_db=snr_db,
         label_fraction=label_fraction,
-        modalities=config.modalities,
+        modalities=config.modalities_of(method),
         encoder=config.encoder_settings(method),
         crop_size=augmentation.crop_size,
         evaluation_crop_scale=augmentation.evaluation_crop_scale,
@@ -106,5 +128,21 @@ def finetune_job(config: Config, method: str, snr_db: float, label_fraction: flo
         channel=config.channel_settings(method),
         decoder=config.decoder_settings(method),
         bits_per_value=config.ledger.bits_per_value,
+        compute=config.compute,
+    )
+
+
+def evaluation_job(config: Config, evaluation: str, method: str) -> EvaluationJob:
+    """An evaluation of the systems of a method."""
+    settings = config.evaluations[evaluation]
+    return EvaluationJob(
+        evaluation=evaluation,
+        method=method,
+        snr_db=settings.snr_db,
+        channel_draws=settings.channel_draws,
+        conditions={
+            name: ConditionJob(channel=config.condition_channel(evaluation, name, method), silent=condition.silent)
+            for name, condition in settings.conditions.items()
+        },
         compute=config.compute,
     )

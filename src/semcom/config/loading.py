@@ -3,7 +3,9 @@
 One file is one experiment: it names the file that it `extends:`, which names the next, and says itself what differs.
 """
 
+import argparse
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ def parse_config(raw: Mapping[str, Any], source: str = "configuration") -> Confi
         if isinstance(raw.get("methods"), Mapping):
             raw = {**raw, "methods": with_inherited(raw["methods"])}
         return validated(Config, raw, "")
-    except ValueError as error:
+    except (ValueError, InputError) as error:
         raise InputError(f"{source}: {error}") from None
 
 
@@ -36,10 +38,11 @@ def load_config(path: str | Path = DEFAULT, settings: Mapping[str, Any] | None =
     """Read and check the configuration that a file stands for.
 
     Args:
-        settings: replaces what the files say, as Snakemake's `--config` does.
+        settings: of `--config`, merged over what the files say.
 
     Raises:
-        InputError: as `parse_config` and `read_layers`; the message names the file.
+        InputError: as `parse_config` and `read_layers`; the message names the file, or `--config` where that brings the
+            fault in.
     """
     if "extends" in (settings or {}):
         raise InputError("--config extends=...: only a file can say what it extends; give that file as --configfile")
@@ -49,7 +52,23 @@ def load_config(path: str | Path = DEFAULT, settings: Mapping[str, Any] | None =
         raw = merged(raw, {key: value for key, value in layer.items() if key != "extends"})
     *bases, given = map(_shown, layers)
     source = f"{given} (extends {', '.join(reversed(bases))})" if bases else given
-    return parse_config(merged(raw, settings or {}), source)
+    if not settings:
+        return parse_config(raw, source)
+    try:
+        return parse_config(merged(raw, settings))
+    except InputError as error:
+        fault = _without_source(error)
+    try:
+        parse_config(raw)
+    except InputError as error:
+        section = re.split(r"[.:]", fault)[0]
+        if _without_source(error) == fault or section not in settings:
+            raise InputError(f"{source}: {fault}") from None
+    raise InputError(f"--config, over {source}: {fault}")
+
+
+def _without_source(error: InputError) -> str:
+    return str(error).partition(": ")[2]
 
 
 def given_file(paths: Sequence[str | Path]) -> Path:
@@ -66,6 +85,50 @@ def given_file(paths: Sequence[str | Path]) -> Path:
             f"{_shown(last)} and give that alone"
         )
     return Path(paths[0]) if paths else DEFAULT
+
+
+def given_settings(entries: Sequence[str]) -> dict[str, Any]:
+    """The settings of a command line's `--config KEY=VALUE ...`.
+
+    A value is read as YAML, so that `pretrain={epochs: 5}` replaces that one key of a section.
+
+    Raises:
+        InputError: an entry is no KEY=VALUE, a key is given twice, or a value is not YAML.
+    """
+    settings: dict[str, Any] = {}
+    for entry in entries:
+        key, equals, value = entry.partition("=")
+        if not equals or not re.fullmatch(r"[A-Za-z_]\w*", key):
+            raise InputError(
+                f"--config: '{entry}' is not KEY=VALUE; write a key of the file's top level, as in experiment=mine or "
+                "'pretrain={epochs: 5}'"
+            )
+        if key in settings:
+            raise InputError(f"--config: key '{key}' is given twice; keep one, as in '{key}={{a: 1, b: 2}}'")
+        settings[key] = _parsed(value, f"--config {key}")
+    return settings
+
+
+def check_given_once(arguments: Sequence[str]) -> None:
+    """Refuse `--configfile` or `--config` where it is given twice: Snakemake takes the last of them, without a word.
+
+    Args:
+        arguments: of Snakemake's command line.
+
+    Raises:
+        InputError: names the option and its values.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--configfile", "--configfiles", nargs="+", action="append", default=[])
+    parser.add_argument("--config", "-C", nargs="*", action="append", default=[])
+    given = parser.parse_known_args(arguments)[0]
+    if len(given.configfile) > 1:
+        given_file([name for names in given.configfile for name in names])
+    if len(given.config) > 1:
+        entries = " ".join(f"'{entry}'" for some in given.config for entry in some)
+        raise InputError(
+            f"--config: is given {len(given.config)} times, of which the last alone counts; write --config {entries}"
+        )
 
 
 def read_layers(path: str | Path) -> dict[Path, dict[str, Any]]:
@@ -119,12 +182,22 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{shown}: cannot be read ({error.strerror}); give the path of a configuration file") from None
     try:
-        raw = yaml.load(content.decode(), Loader=_UniqueKeys)
+        text = content.decode()
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise InputError(
             f"{shown}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8; save the file in that encoding"
         ) from None
+    raw = _parsed(text, shown)
+    if not isinstance(raw, dict):
+        raise InputError(f"{shown}: holds no keys; write what differs from {DEFAULT}, such as `experiment: mine`")
+    return raw
+
+
+def _parsed(text: str, shown: str) -> Any:
+    """The content of a YAML text, which messages call `shown`."""
+    try:
+        return yaml.load(text, Loader=_UniqueKeys)
     except _RepeatedKeyError as error:
         raise InputError(f"{shown}: {error}; keep one") from None
     except yaml.YAMLError as error:
@@ -134,9 +207,6 @@ def _read(path: Path) -> dict[str, Any]:
         problem = "; ".join(filter(None, told)) or " ".join(str(error).split())
         remedy = "indent with spaces" if "'\\t'" in problem else "correct it there, or shortly before"
         raise InputError(f"{shown}{line}: not valid YAML: {problem}; {remedy}") from None
-    if not isinstance(raw, dict):
-        raise InputError(f"{shown}: holds no keys; write what differs from {DEFAULT}, such as `experiment: mine`")
-    return raw
 
 
 def _shown(path: str | Path) -> str:

@@ -6,8 +6,11 @@ the folder that Snakemake runs in; `{method}`, `{seed}`, `{snr_db}` and `{label_
 
 from dataclasses import dataclass
 
+from semcom.common.spelling import spelled_number
 from semcom.config.experiment import Config
 from semcom.config.stage import Stage
+
+DOWNLOADS = "results/downloads"
 
 
 @dataclass(frozen=True)
@@ -22,14 +25,18 @@ class Run:
 
     def __str__(self) -> str:
         """As progress lines and lists name it."""
-        cell = "" if self.snr_db is None else f" {self.snr_db:g} dB labels {self.label_fraction:g}"
+        numbers = self.spelled()
+        cell = f" {numbers['snr_db']} dB labels {numbers['label_fraction']}" if numbers else ""
         return f"{self.stage} {self.method}{cell} seed {self.seed}"
 
     def fill(self, pattern: str) -> str:
         """A path pattern with this run in the place of its wildcards."""
-        spelled = {"snr_db": self.snr_db, "label_fraction": self.label_fraction}
-        numbers = {name: f"{value:g}" for name, value in spelled.items() if value is not None}
-        return pattern.format(method=self.method, seed=self.seed, **numbers)
+        return pattern.format(method=self.method, seed=self.seed, **self.spelled())
+
+    def spelled(self) -> dict[str, str]:
+        """SNR and label fraction as paths and tables have them; empty in stage I."""
+        cell = {"snr_db": self.snr_db, "label_fraction": self.label_fraction}
+        return {name: spelled_number(value) for name, value in cell.items() if value is not None}
 
 
 def runs(config: Config) -> list[Run]:
@@ -42,6 +49,11 @@ def runs(config: Config) -> list[Run]:
         for label_fraction in grid.label_fractions
         for seed in grid.seeds
     ]
+
+
+def download(name: str, sha256: str) -> str:
+    """Where a downloaded file lies: by its name in `data.download`, and by its content, since all experiments share it."""
+    return f"{DOWNLOADS}/{name}-{sha256[:12]}"
 
 
 def results(experiment: str) -> str:

@@ -52,6 +52,8 @@ def choices(config: Config) -> dict[str, tuple[str, str]]:
             add(key, value, field)
     for kind in LINK_OFFERS:
         block = getattr(config.channel, kind)
+        if block.name == "auto":
+            continue
         options_type = plugins.load(f"semcom.link.{kind}", block.name).Options
         for key, value in block.options.items():
             add(f"channel.{kind}.{key}", value, options_type.model_fields[key])

@@ -1,9 +1,12 @@
 """The configuration's sections: one model each, the one source of keys, types and bounds. `experiment.py` checks them together."""
 
+import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AllowInfNan,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -13,12 +16,29 @@ from pydantic import (
     model_validator,
 )
 
-from semcom.common.settings import Settings, from_paper, ours, silent
+from semcom.common.settings import Settings, from_paper, in_words, ours, silent
+from semcom.common.spelling import spelled_number
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-Label = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]+$", max_length=60)]  # a line of text in a figure
+LONGEST_NUMBER = 32  # characters, of a part of a path
+
+Name = Annotated[  # of a file or folder, among other things
+    str,
+    StringConstraints(
+        pattern=in_words(r"^[A-Za-z0-9][A-Za-z0-9_-]*$", "of letters, digits, _ and -, the first a letter or a digit"),
+        max_length=100,
+    ),
+]
+Label = Annotated[  # a line of text in a figure
+    str, StringConstraints(pattern=in_words(r"^[^\x00-\x1f]+$", "one line of text, without tabs"), max_length=60)
+]
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
+Decibels = Annotated[  # of an SNR; infinite without noise. Noise of 10^30 times the signal's power still is a float32
+    float,
+    AllowInfNan(),
+    Field(ge=-300),
+    BeforeValidator(lambda given: math.inf if given in ("inf", ".inf") else given),
+]
 Span = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
@@ -43,7 +63,9 @@ class RoomsSettings(Settings):
 
 class RemoteFile(Settings):
     urls: list[str] = ours("addresses, tried in turn", min_length=1)
-    sha256: str = ours("checksum of the file", pattern=r"^[0-9a-f]{64}$")
+    sha256: str = ours(
+        "checksum of the file", pattern=in_words(r"^[0-9a-f]{64}$", "the 64 digits (0-9, a-f) that sha256sum prints")
+    )
     bytes: int = ours("size of the file", gt=0)
 
 
@@ -174,6 +196,26 @@ class FinetuneSettings(ScheduleSettings):
     )
     evaluate_every_rounds: int = silent("rounds between two evaluations", gt=0)
     channel_draws: int = silent("channel realisations that an evaluation averages over", gt=0)
+    snr_range_db: Span | None = from_paper(
+        "train each scene at an SNR drawn evenly from this range, in dB, instead of the grid's; evaluation keeps to the "
+        "grid's",
+        "Sec. IV-A: one SNR a run",
+        default=None,
+    )
+    modality_dropout: float = from_paper(
+        "probability, scene by scene in training, that the server gets zeros in the place of a device; never of all of them",
+        "Algorithm 1: none",
+        ge=0,
+        lt=1,
+        default=0.0,
+    )
+
+    @field_validator("snr_range_db")
+    @classmethod
+    def _range(cls, span: list[float] | None) -> list[float] | None:
+        if span is not None and span[0] >= span[1]:
+            raise ValueError(f"must be two numbers in ascending order, got {span}")
+        return span
 
     @model_validator(mode="after")
     def _thaws(self) -> Self:
@@ -234,12 +276,26 @@ class ChannelSettings(Settings):
         "eq. (2)",
     )
     fading: LinkBlock = from_paper("h: a module in src/semcom/link/fading", "Sec. IV-A: AWGN")
-    equalizer: LinkBlock = silent("use of the perfectly known h: a module in src/semcom/link/equalizer")
+    estimation: LinkBlock = silent(
+        "what the server knows of h: a module in src/semcom/link/estimation", default=BlockSettings(name="perfect")
+    )
+    equalizer: LinkBlock = silent(
+        "use of what the server knows of h: a module in src/semcom/link/equalizer; auto: mmse under fading, else zero_forcing"
+    )
     snr_offset_db: dict[str, float] = silent("per-device offset to the grid's SNR")
+    snr_trace: str | None = from_paper(
+        "CSV file of each device's SNR in dB by round (columns round, device, snr_db), in the place of the grid's SNR: in "
+        "training one round a round, in evaluation one round a scene",
+        "Sec. IV-A: one SNR",
+        default=None,
+    )
 
 
 class MethodSettings(Settings):
     like: str | None = ours("method whose entry this one starts from; here then stands only what differs", default=None)
+    modalities: list[Name] | None = ours(
+        "devices of this method, some of `modalities:`; null: all of them", default=None, min_length=1
+    )
     label: Label | None = ours(
         "name in figures and in the report's tables, $...$ as math; null: from the entry's key", default=None
     )
@@ -257,9 +313,53 @@ class MethodSettings(Settings):
     decoder: dict[str, Any] = ours("keys of `decoder:` that this method overrides", default={})
 
 
+class ConditionSettings(Settings):
+    label: Label | None = ours("name in figures and tables; null: from the entry's key", default=None)
+    channel: dict[str, Any] = ours("keys of `channel:` that differ at test from a method's own", default={})
+    silent: dict[Name, Literal["zeros", "noise"]] = ours(
+        "devices that do not send: zeros, where the server knows it; noise, where it takes what it receives for features",
+        default={},
+    )
+
+
+class EvaluationSettings(Settings):
+    methods: list[str] | None = ours("methods of the grid to evaluate; null: all", default=None, min_length=1)
+    snr_db: list[float] | None = ours(
+        "SNRs in dB to test at, each system at each; null: the SNR that it was trained at", default=None, min_length=1
+    )
+    channel_draws: int | None = ours("channel realisations; null: finetune.channel_draws", default=None, gt=0)
+    figure: Literal["curves", "map", "conditions"] | None = ours(
+        "figures/<name>: curves of accuracy against SNR at test, a map of trained by tested SNR, or conditions in rows; "
+        "null: the table alone",
+        default=None,
+    )
+    conditions: dict[Name, ConditionSettings] = ours(
+        "what else may differ at test, by names of your own; left out: `as_trained` alone, in which nothing differs",
+        default={"as_trained": ConditionSettings()},
+        min_length=1,
+    )
+
+    @model_validator(mode="after")
+    def _drawable(self) -> Self:
+        if self.figure in ("curves", "map") and (self.snr_db is None or len(self.snr_db) < 2):
+            raise ValueError(f"figure: {self.figure} is over the SNR at test; give two or more under snr_db")
+        if self.figure == "map" and len(self.conditions) > 1:
+            raise ValueError("figure: a map shows one condition; leave one under conditions, or take curves")
+        return self
+
+    @field_validator("snr_db")
+    @classmethod
+    def _distinct(cls, values: list[float] | None) -> list[float] | None:
+        if values is not None and len(set(values)) < len(values):
+            raise ValueError(f"lists a value twice: {values}")
+        return values
+
+
 class GridSettings(Settings):
     methods: list[str] = from_paper("methods to compare, in the order of the legends", "Sec. IV-A", min_length=1)
-    snr_db: list[float] = from_paper("SNR per channel use in dB, a panel each", "Fig. 4, 5: 10 and 20", min_length=1)
+    snr_db: list[Decibels] = from_paper(
+        "SNR per channel use in dB, a panel each; .inf: no noise", "Fig. 4, 5: 10 and 20", min_length=1
+    )
     label_fractions: list[Fraction] = from_paper("labelled share of the training scenes", "Fig. 4, 5", min_length=1)
     seeds: list[Annotated[int, Field(ge=0)]] = silent("one run each", min_length=1)
 
@@ -267,6 +367,17 @@ class GridSettings(Settings):
     @classmethod
     def _distinct(cls, values: list) -> list:
         return distinct(values)
+
+    @field_validator("snr_db", "label_fractions")
+    @classmethod
+    def _short(cls, values: list[float]) -> list[float]:
+        for value in values:
+            if len(spelled_number(value)) > LONGEST_NUMBER:
+                raise ValueError(
+                    f"{value!r} takes more than {LONGEST_NUMBER} characters in the path of a run; round it, as no result "
+                    "depends on that many digits"
+                )
+        return values
 
 
 class TableSettings(Settings):
@@ -332,7 +443,8 @@ class FigureSettings(Settings):
 
 class ComputeSettings(Settings):
     device: str = ours(
-        "auto takes a GPU where there is one; or cpu, cuda, cuda:1, mps", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$"
+        "auto takes a GPU where there is one; or cpu, cuda, cuda:1, mps",
+        pattern=in_words(r"^(auto|cpu|mps|cuda(:\d+)?)$", "auto, cpu, cuda, cuda:1 or another number, or mps"),
     )
     threads: int = ours("CPU threads of one training job; part of the result to the last bit", gt=0)
     data_in_memory_mb: int = ours(
@@ -342,7 +454,7 @@ class ComputeSettings(Settings):
         "arithmetic of the encoders; losses stay in float32. auto: bfloat16 where the device computes it natively, else "
         "float32, decided when a run begins"
     )
-    channels_last: bool | Literal["auto"] = ours(
+    channels_last: Literal[True, False, "auto"] = ours(
         "memory format of the images; results differ in the last bits only. auto: true on a CPU, and elsewhere with bfloat16"
     )
     compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = ours(

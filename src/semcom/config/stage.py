@@ -46,7 +46,7 @@ class Stage(StrEnum):
         "Stage II",
         "round",
         "finetune/{method}/snr{snr_db}/labels{label_fraction}/seed{seed}",
-        ("rounds.csv", "ledger.csv", "steps.csv", "provenance.json"),
+        ("rounds.csv", "ledger.csv", "steps.csv", "answers.safetensors", "provenance.json"),
     )
 
     @property

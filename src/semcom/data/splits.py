@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from semcom.common.errors import InputError
+from semcom.common.spelling import spelled_number
 
 SPLITS = ("train", "validation", "test")
 WITHHELD = "withheld"  # a test scene that nothing may look at while settings are being chosen
@@ -131,7 +132,7 @@ def check_split(
     }  # every seed keeps as many
     faults = [
         f"{key}: {size} exceeds the {scenes[stage]} scenes it is drawn from"
-        + f" (label fraction {least:g})" * (stage == "finetune")
+        + f" (label fraction {spelled_number(least)})" * (stage == "finetune")
         + f"; lower it to {scenes[stage]} or less"
         for key, (stage, size) in batches.items()
         if size > scenes[stage]

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
 from semcom.analysis.accuracy_by import ACCURACY, CELL
+from semcom.common.spelling import INFINITY, spelled_percent
 from semcom.config.figure_axes import spelled
 from semcom.figures import panels, style
 
@@ -43,6 +44,14 @@ def accuracy_by_figure(
     table = table.assign(_x=table["x"].mul(100) if axis == "label_fraction" else table["x"])
     numeric = pd.api.types.is_numeric_dtype(table["_x"])
     values = sorted(table["_x"].unique()) if numeric else list(dict.fromkeys(table["_x"]))
+    names = values
+    if numeric:
+        name = spelled_percent if axis == "label_fraction" else panels.on_axis
+        names = [name(value) for value in sorted(table["x"].unique())]
+    beyond = numeric and np.isinf(values[-1])
+    if beyond:
+        values[-1] = _beyond(values[:-1], scale)
+        table["_x"] = table["_x"].replace(np.inf, values[-1])
     if not numeric:
         table["_x"] = table["_x"].map({value: place for place, value in enumerate(values)})
     lines = list(dict.fromkeys(table["line"]))
@@ -60,12 +69,12 @@ def accuracy_by_figure(
             for order, line in enumerate(lines):
                 _draw(axes, part[part["line"] == line], looks[line], beside=apart * (order - (len(lines) - 1) / 2))
             if not numeric:
-                axes.set_xticks(range(len(values)), values)
+                axes.set_xticks(range(len(values)), names)
                 axes.set_xlim(-0.5, len(values) - 0.5)
             else:
                 axes.set_xscale(scale)
-                if len(values) <= MOST_TICKS:
-                    axes.set_xticks(values, [f"{value:g}".replace("-", panels.MINUS) for value in values])
+                if len(values) <= MOST_TICKS or beyond:  # of its own accord, matplotlib names no infinity
+                    axes.set_xticks(values, names)
                     axes.set_xticks([], minor=True)
         panel_axes[0].set_ylabel(f"{table['split'].iloc[0].capitalize()} accuracy (%)")
         handles = []
@@ -78,10 +87,19 @@ def accuracy_by_figure(
         crosses = ""
         if ((table["seeds"] > 0) & (table["diverged"] == table["seeds"])).any():
             crosses = "Crosses: where every run diverged."
+        infinite = f"{INFINITY}: no noise; its distance is not to scale." if beyond else ""  # of all axes, the SNR's
         note = panels.bar_note(table["seeds"] - table["diverged"])
         panels.legend_above(figure, handles)
-        panels.note_below(figure, " ".join(filter(None, [note, crosses])), _missing(where, parts, looks))
+        panels.note_below(figure, " ".join(filter(None, [note, crosses, infinite])), _missing(where, parts, looks))
     return figure
+
+
+def _beyond(finite: Sequence[float], scale: str) -> float:
+    """Where an axis has infinity: a step beyond the last finite value, as wide as the steps between them are on average."""
+    first, last, steps = finite[0], finite[-1], len(finite) - 1
+    if scale == "log":
+        return last * (last / first) ** (1 / steps) if steps else 10 * last
+    return last + (last - first) / steps if steps else last + 1
 
 
 def _draw(axes: Axes, points: pd.DataFrame, look: style.MethodStyle, *, beside: float) -> None:

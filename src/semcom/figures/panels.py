@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 from semcom.analysis.statistics import t_interval
 from semcom.common.errors import InputError
 from semcom.common.files import written_atomically
+from semcom.common.spelling import INFINITY, spelled_number, spelled_percent
 from semcom.figures import style
 
 INTERVAL_SEEDS = 4  # with fewer, t-intervals say little (t = 12.7 for two), so the band shows the extremes instead
@@ -33,12 +34,17 @@ def check_one_experiment(runs: pd.DataFrame) -> None:
 
 def labels(fraction: float) -> str:
     """A label fraction in a panel's title."""
-    return {1.0: "Full labels", 0.5: "Half of the labels"}.get(fraction, f"{100 * fraction:g} % of the labels")
+    return {1.0: "Full labels", 0.5: "Half of the labels"}.get(fraction, f"{spelled_percent(fraction)} % of the labels")
 
 
 def decibels(snr_db: float) -> str:
     """An SNR with its unit, and a true minus sign."""
-    return f"{snr_db:g} dB".replace("-", MINUS)
+    return f"{on_axis(snr_db)} dB"
+
+
+def on_axis(value: float) -> str:
+    """A number as an axis has it: a true minus sign, and a sign for infinity."""
+    return spelled_number(value).replace("-", MINUS).replace("inf", INFINITY)
 
 
 def cell_title(number: int, label_fraction: float | None, snr_db: float | None, *, of: int = 2) -> str:
@@ -198,7 +204,10 @@ def note_below(figure: Figure, *paragraphs: str) -> None:
     """Small text under the panels, for which the figure grows."""
     width = int(22 * figure.get_figwidth())  # characters an inch at this size
     # Neither math nor a number and its unit may be parted by a line's end; a zero byte stands for their spaces meanwhile.
-    kept = [re.sub(r"\$[^$]*\$|\d dB", lambda m: m[0].replace(" ", "\0"), text) for text in filter(None, paragraphs)]
+    kept = [
+        re.sub(rf"\$[^$]*\$|[\d{INFINITY}] dB", lambda m: m[0].replace(" ", "\0"), text)
+        for text in filter(None, paragraphs)
+    ]
     lines = [line.replace("\0", " ") for text in kept for line in textwrap.wrap(text, width)]
     figure.supxlabel("\n".join(lines), fontsize=7.5, color="0.3", linespacing=1.2)
     figure.set_figheight(figure.get_figheight() + 0.13 * len(lines))

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from semcom.common.errors import InputError
+from semcom.common.files import unreadable
 from semcom.config.experiment import Config
 from semcom.config.loading import load_config
 from semcom.figures import panels, style
@@ -95,7 +96,7 @@ def read_experiment(folder: Path) -> tuple[Config, pd.DataFrame]:
     try:
         summary = pd.read_csv(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); run the experiment to its end first") from None
+        raise InputError(unreadable(error, path, "run the experiment to its end first")) from None
     missing = {"split", "method", "accuracy_mean"} - set(summary)
     if missing:
         raise InputError(f"{path}: lacks {', '.join(sorted(missing))}; remove it and make it again")

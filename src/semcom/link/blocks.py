@@ -10,7 +10,7 @@ from semcom.config.sections import BlockSettings
 
 @dataclass(frozen=True)
 class Block:
-    """A modulation, a fading or an equaliser.
+    """A modulation, a fading, an estimation or an equaliser.
 
     Attributes:
         functions: its file, see the packages' own docstrings for what each kind offers.
@@ -25,7 +25,7 @@ def block(kind: str, settings: BlockSettings) -> Block:
     """The block that a configuration names.
 
     Args:
-        kind: "modulation", "fading" or "equalizer".
+        kind: "modulation", "fading", "estimation" or "equalizer".
 
     Raises:
         InputError: there is none of that name.

@@ -40,7 +40,7 @@ class Traffic:
         )
 
 
-def exchange(scenes: int, features: int, channel_uses: int, bits_per_value: int) -> Traffic:
+def exchange(scenes: int, features: int, channel_uses: int, bits_per_value: int, pilots: int = 0) -> Traffic:
     """One device's features of a batch up and their gradients down.
 
     Args:
@@ -48,9 +48,10 @@ def exchange(scenes: int, features: int, channel_uses: int, bits_per_value: int)
         features: K, real values per scene.
         channel_uses: channel uses per scene, as the link's modulation has it.
         bits_per_value: bits of a digital link per real value.
+        pilots: channel uses per scene, of the uplink alone, by which the server learns h.
     """
     uses, bits = scenes * channel_uses, scenes * features * bits_per_value
-    return Traffic(uses, uses, bits, bits)
+    return Traffic(uses + scenes * pilots, uses, bits, bits)
 
 
 class Ledger:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from semcom.common.reporting import duration
+from semcom.common.spelling import spelled_number
 from semcom.config.experiment import Config
 from semcom.planning.estimate import MEMORY_MARGIN, SNAKEMAKE_MB, TIME_MARGIN, advised, shortest_hours
 
@@ -22,10 +23,11 @@ def prediction_text(config: Config, predicted: pd.DataFrame) -> str:
     advice = [
         f"  {stage}: runtime={row['runtime']}, mem_mb={row['mem_mb']}" for stage, row in advised(predicted).iterrows()
     ]
+    shown = predicted.assign(label_fraction=_fractions(predicted))
     lines = [
         f"results/{config.experiment} in full: {predicted['jobs'].sum()} training jobs, {_total(predicted)}",
         "",
-        *_aligned([(heading, predicted[name]) for name, heading in columns.items()]),
+        *_aligned([(heading, shown[name]) for name, heading in columns.items()]),
         "",
         f"Time on the clock (never less than a stage I and its stage II): {clock}",
         f"For the profile (time x {TIME_MARGIN:g}; memory x {MEMORY_MARGIN:g}, and {SNAKEMAKE_MB} MB for Snakemake):",
@@ -37,7 +39,7 @@ def prediction_text(config: Config, predicted: pd.DataFrame) -> str:
 def comparison_text(config: Config, compared: pd.DataFrame) -> str:
     """Predicted and measured, for the runs that are finished."""
     columns = [(name, compared[name]) for name in ("stage", "method", "jobs", "finished")]
-    columns.insert(2, ("labels", compared["label_fraction"]))
+    columns.insert(2, ("labels", _fractions(compared)))
     for name, heading, unit in (("hours", "h/job", "hours_per_job"), ("memory", "MB", "memory_mb"),
                                 ("device_memory", "MB on GPU", "device_memory_mb")):  # fmt: skip
         columns += [(f"{heading} predicted", compared[f"predicted_{unit}"])]
@@ -51,6 +53,11 @@ def comparison_text(config: Config, compared: pd.DataFrame) -> str:
     )
     said = f"{done['finished'].sum()} of {compared['jobs'].sum()} runs finished, those that diverged left out"
     return "\n".join([f"results/{config.experiment}: {said}; {verdict}".rstrip("; "), "", *_aligned(columns)])
+
+
+def _fractions(table: pd.DataFrame) -> pd.Series:
+    """Label fractions with all their digits, as text; nothing in stage I."""
+    return table["label_fraction"].map(spelled_number, na_action="ignore").astype(object)
 
 
 def _total(predicted: pd.DataFrame) -> str:

@@ -16,19 +16,18 @@ from types import TracebackType
 from typing import Self
 
 from semcom.common.errors import InputError, Interrupted
-from semcom.common.reporting import duration, in_one_line, logger
+from semcom.common.files import remove_temporaries
+from semcom.common.reporting import in_one_line, logger
 from semcom.common.structure import fault, layout_of
 from semcom.common.usage import Spent
 from semcom.config.stage import Stage
 from semcom.runs import signals
 from semcom.runs.checkpoint import Checkpoint, fingerprint
 from semcom.runs.environment import checkpoint_seconds
-from semcom.runs.lock import RunLock
+from semcom.runs.lock import Lock
 from semcom.runs.record import LAST_WRITTEN, RunRecord, now, read_record
 
 RECORD_SECONDS = 10
-_POLL_SECONDS = 0.5
-_GLANCE_SECONDS = 2  # who looks whether a run is alive holds its lock for a moment; nothing is said of that
 
 
 class Attempt:
@@ -50,7 +49,7 @@ class Attempt:
         self._stage, self._outputs = stage, [Path(path) for path in outputs]
         self._path = Path(checkpoint)
         self._every_seconds = checkpoint_seconds(os.environ)
-        self._lock = RunLock(self._path.with_suffix(".lock"))
+        self._lock = Lock(self._path.with_suffix(".lock"))
         self._signals = signals.Signals()
         self._earlier: Spent | None = None
         self._steps = 0  # of this attempt
@@ -145,18 +144,14 @@ class Attempt:
     # The lock, and what another process may have done.
 
     def _take_lock(self) -> None:
-        began, said = time.monotonic(), False
-        while not self._lock.acquire():
-            if not said and time.monotonic() - began >= _GLANCE_SECONDS:
-                holder = read_record(self._path.with_suffix(".json"))
-                who = holder.holder() if holder else "another process"
-                logger.warning("waiting: %s works on this run; this one takes over when that has ended", who)
-                said = True
-            if self._signals.caught:
-                raise Interrupted(f"{self._signals.caught} while waiting for another process to end this run")
-            time.sleep(_POLL_SECONDS)
-        if said:
-            logger.info("the other process has ended, after %s of waiting", duration(time.monotonic() - began))
+        self._lock.wait(self._holder, lambda: self._signals.caught)
+        if not self._lock.refused:  # then nobody writes now
+            for path in (self._path, self._path.with_suffix(".json"), *self._outputs):
+                remove_temporaries(path)
+
+    def _holder(self) -> str:
+        record = read_record(self._path.with_suffix(".json"))
+        return record.holder() if record else "another process"
 
     def _is_finished(self) -> bool:
         """Whether the results are there. Others that are there are removed, as Snakemake would have done.
@@ -203,7 +198,7 @@ class Attempt:
             updated_utc=now(),
             host=socket.gethostname(),
             pid=os.getpid(),
-            slurm_job=signals.slurm_job(),
+            slurm_job=signals.submitted_job(),
             attempt=last.attempt + 1 if last else 1,
             error=None,
         )
@@ -221,8 +216,7 @@ class Attempt:
 
     def _clear(self) -> None:
         """Remove the record and the lock. The checkpoint stays until Snakemake has the results, see `clear_finished`."""
-        for suffix in (".json", ".json.tmp", ".pt.tmp"):
-            self._path.with_suffix(suffix).unlink(missing_ok=True)
+        self._path.with_suffix(".json").unlink(missing_ok=True)
         self._lock.release(remove=True)
 
     # The end before the end.
@@ -234,7 +228,7 @@ class Attempt:
             Interrupted: always, but
             InputError: SLURM gives the job too little time for a step.
         """
-        signal, job = self._signals.caught, signals.slurm_job()
+        signal, job = self._signals.caught, signals.submitted_job()
         record = self._record
         where = f"{signal} at {record.unit} {record.done} of {record.total}"
         way_on = "the same command goes on from there" if self._kept else "the same command starts it again"

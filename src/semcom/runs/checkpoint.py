@@ -13,7 +13,8 @@ import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from semcom.common.files import written_atomically
+from semcom.common.errors import InputError
+from semcom.common.files import unreadable, written_atomically
 from semcom.common.reporting import logger
 from semcom.common.structure import fault
 
@@ -37,10 +38,13 @@ class Checkpoint:
         Args:
             fault_in: says in what a state is not one that the caller can go on from, None if in nothing. A digest tells
                 that a file is as it was written, not who wrote it.
+
+        Raises:
+            InputError: the file cannot be read, for its rights or its disk.
         """
-        if not self.path.is_file():
-            return None
         saved = self._read()
+        if saved is None:
+            return None
         refused = saved if isinstance(saved, str) else fault_in(saved["state"])
         if refused:
             logger.warning("checkpoint refused: %s %s; starting from the beginning", self.path, refused)
@@ -64,14 +68,16 @@ class Checkpoint:
             file.write(FORMAT + hashlib.sha256(content).hexdigest().encode() + b"\n")
             file.write(content)
 
-    def _read(self) -> dict | str:
-        """The content of the file, or what is wrong with it."""
+    def _read(self) -> dict | str | None:
+        """The content of the file, or what is wrong with it; None where there is none."""
         import torch
 
         try:
             header, digest, content = _parts(self.path.read_bytes())
-        except OSError as error:
-            return f"cannot be read ({error.strerror})"
+        except FileNotFoundError:
+            return None
+        except OSError as error:  # it may be good: to begin anew would throw away what it holds
+            raise InputError(unreadable(error, self.path, "run the same command again")) from error
         if header != FORMAT:
             return "is no checkpoint of this program"
         if hashlib.sha256(content).hexdigest().encode() + b"\n" != digest:

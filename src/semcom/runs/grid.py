@@ -14,6 +14,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from semcom.common.files import unreadable
 from semcom.config import paths
 from semcom.config.experiment import Config
 from semcom.config.paths import Run
@@ -79,8 +80,11 @@ def _run_state(config: Config, run: Run, folder: Path) -> RunState:
     if is_alive(record_path):
         return RunState(run, RUNNING, log, **progress)
     results = folder / run.fill(paths.folder(config.experiment, run.stage))
-    if all((results / name).is_file() for name in run.stage.outputs):
-        return _finished(config, run, log, results)
+    try:
+        if all((results / name).is_file() for name in run.stage.outputs):
+            return _finished(config, run, log, results)
+    except OSError as error:
+        return RunState(run, FAILED, log, reason=unreadable(error, error.filename or results, "run it again"))
     if record:
         return RunState(run, FAILED if record.error else INTERRUPTED, log, reason=record.error, **progress)
     return RunState(run, WAITING, log)
@@ -95,7 +99,7 @@ def _finished(config: Config, run: Run, log: str, results: Path) -> RunState:
             return RunState(run, WAITING, log, reason="its results are of other settings; a new run replaces them")
         read = _pretrained if run.stage is Stage.PRETRAIN else _finetuned
         return RunState(run, log=log, **read(results, job.schedule.epochs))
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+    except (ValueError, KeyError, IndexError, TypeError) as error:
         fault = " ".join(f"{type(error).__name__}: {error}".split())
         return RunState(run, FAILED, log, reason=f"{results}: cannot be read ({fault}); remove the folder, run again")
 

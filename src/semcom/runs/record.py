@@ -29,7 +29,7 @@ class RunRecord:
         done, total: of `unit`, "epoch" or "round"; `total` is 0 until the attempt knows it.
         accuracy: at the last evaluation, on `split`, that which may be seen when settings are chosen.
         started_utc, updated_utc: of this attempt, ISO 8601.
-        slurm_job: the job's number, where it is one.
+        slurm_job: the job's number, where the pipeline has submitted it.
         attempt: counts from 1.
         error: one line on why the attempt failed; None also where a signal ended it.
     """
@@ -58,11 +58,14 @@ class RunRecord:
 
     def holder(self) -> str:
         """Which process this is, and how to stop it, for a person."""
-        if self.slurm_job:
-            return (
-                f"process {self.pid} of SLURM job {self.slurm_job} on {self.host} (`scancel {self.slurm_job}` stops it)"
-            )
-        return f"process {self.pid} on {self.host} (`kill {self.pid}` there stops it)"
+        return process_in_words(self.pid, self.host, self.slurm_job)
+
+
+def process_in_words(pid: int, host: str, slurm_job: str | None) -> str:
+    """Which process works on something, and how to stop it, for a person."""
+    if slurm_job:
+        return f"process {pid} of SLURM job {slurm_job} on {host} (`scancel {slurm_job}` stops it)"
+    return f"process {pid} on {host} (`kill {pid}` there stops it)"
 
 
 def now() -> str:

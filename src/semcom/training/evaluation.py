@@ -1,7 +1,7 @@
-"""Scores of a trained system on a split, over several realisations of the channel."""
+"""What a trained system answers on a split, over several realisations of the channel, and how that is scored."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,8 @@ from torch.nn.functional import cross_entropy, one_hot
 from semcom.config.jobs import FinetuneJob
 from semcom.config.sections import ComputeSettings
 from semcom.data.scenes import Scenes
+from semcom.link.trace import check_length, read_trace
+from semcom.link.uplinks import Uplinks
 from semcom.models.precision import dtype, encode, laid_out
 from semcom.models.system import System
 from semcom.rng import stream
@@ -45,30 +47,71 @@ class Evaluation:
         self.labels = scenes.labels[self.indices]
         channels = sum(scenes.modalities[m].channels for m in job.modalities)
         bytes_a_view = channels * job.crop_size**2 * dtype(compute).itemsize
+        self._trace = self.along(job.channel.snr_trace)
         self._kept = list(self.views()) if len(self.indices) * bytes_a_view <= 1e6 * VIEWS_KEPT_MB else None
 
-    @torch.no_grad()
     def __call__(self, system: System) -> Score:
-        """The scores of a system, which is left in evaluation mode.
+        """The scores of a system over the links and at the SNR of its own training; it is left in evaluation mode.
 
         Raises:
             FloatingPointError: the cross-entropy is not finite: the run has diverged.
         """
+        return self.score(self.logits(system, self.features(system)))
+
+    @torch.no_grad()
+    def features(self, system: System) -> dict[str, Tensor]:
+        """(N, K) features of the split's scenes for each modality; the system is left in evaluation mode."""
         system.eval()
         chunks: dict[str, list[Tensor]] = {m: [] for m in self.job.modalities}
         for views in self._kept or self.views():
             for m, z in encode(system.encoders, views, self.compute).items():
                 chunks[m].append(z.clone())  # a replayed CUDA graph writes the next features over these
-        z = {m: torch.cat(of_modality) for m, of_modality in chunks.items()}
-        received = []
-        for draw in range(self.job.schedule.channel_draws):
+        return {m: torch.cat(of_modality) for m, of_modality in chunks.items()}
+
+    @torch.no_grad()
+    def logits(
+        self,
+        system: System,
+        z: dict[str, Tensor],
+        *,
+        uplinks: Uplinks | None = None,
+        snr_db: float | Mapping[str, Tensor] | None = None,
+        draws: int | None = None,
+    ) -> Tensor:
+        """What the server answers to the features: (draws, N, classes).
+
+        Args:
+            z: see `features`.
+            uplinks, snr_db, draws: the links, the nominal SNR and the number of channel realisations; None: those of
+                the training. Whatever they are, realisation d draws from the same stream.
+        """
+        uplinks, received = uplinks or system.uplinks, []
+        nominal = (self._trace or self.job.snr_db) if snr_db is None else snr_db
+        for draw in range(draws or self.job.schedule.channel_draws):
             address = [(m, (self.seed, "evaluate", self.split, m, draw)) for m in self.job.modalities]
             noise = {m: stream(*at, device=self.scenes.device) for m, at in address}
-            received.append(system.receive(z, self.job.snr_db, noise))
-        return self._score(system.decoder(torch.stack(received)))
+            received.append(uplinks.receive(z, nominal, noise))
+        return system.decoder(torch.stack(received))
 
-    def _score(self, logits: Tensor) -> Score:
-        """Of (draws, scenes, classes) logits."""
+    def along(self, trace: str | None) -> dict[str, Tensor] | None:
+        """(N,) SNR in dB of each device from the first N rounds of a trace, one a scene; None without a trace.
+
+        Raises:
+            InputError: the trace cannot be read, or has fewer rounds than the split has scenes.
+        """
+        if trace is None:
+            return None
+        by_device = read_trace(trace, self.job.modalities)
+        check_length(by_device, len(self.indices), trace, f"the {self.split} split, a round a scene,")
+        rounds = {m: torch.tensor(values[: len(self.indices)]) for m, values in by_device.items()}
+        return {m: values.float().to(self.scenes.device) for m, values in rounds.items()}
+
+    def score(self, logits: Tensor) -> Score:
+        """Of (draws, N, classes) logits.
+
+        Raises:
+            FloatingPointError: the cross-entropy is not finite: the run has diverged.
+        """
         hits = (logits.argmax(dim=2) == self.labels).float()
         of_class = one_hot(self.labels, len(self.scenes.class_names)).float()
         occurs = of_class.sum(dim=0) > 0

@@ -8,19 +8,31 @@ import pandas as pd
 from semcom.common.structure import NUMBER, fault, layout_of
 from semcom.config.jobs import FinetuneJob
 from semcom.link.ledger import Ledger, Traffic
+from semcom.models.system import System
+from semcom.training.answers import Answers
 from semcom.training.evaluation import Score
 
 
 @dataclass(frozen=True)
 class Finetuned:
-    """What stage II leaves: one row an evaluation and split, the ledger by device, one row a round, the run's status, and
-    the arithmetic it ran in (None where nothing was trained)."""
+    """What stage II leaves.
+
+    Attributes:
+        rounds: one row an evaluation and split.
+        ledger: by device.
+        steps: one row a round.
+        arithmetic: what it ran in; None where nothing was trained.
+        system: as it is after the last round; None where the run diverged.
+        answers: of the last evaluation, by split; none where the run diverged.
+    """
 
     rounds: pd.DataFrame
     ledger: pd.DataFrame
     steps: pd.DataFrame
     status: str
     arithmetic: dict[str, object] | None
+    system: System | None
+    answers: dict[str, Answers]
 
 
 class RoundLog:
@@ -89,6 +101,13 @@ class RoundLog:
         self.ledger.rounds = state["charged"]
         self.ledger.devices = {device: Traffic(**traffic) for device, traffic in state["ledger"].items()}
 
-    def result(self, status: str, arithmetic: dict[str, object] | None) -> Finetuned:
+    def result(
+        self,
+        status: str,
+        arithmetic: dict[str, object] | None,
+        system: System | None = None,
+        answers: Mapping[str, Answers] | None = None,
+    ) -> Finetuned:
         steps = pd.DataFrame(self.steps, columns=[*self.run, "round", "epoch", "loss", "gradient_norm", "status"])
-        return Finetuned(pd.DataFrame(self.rounds), pd.DataFrame(self.traffic), steps, status, arithmetic)
+        rounds, ledger = pd.DataFrame(self.rounds), pd.DataFrame(self.traffic)
+        return Finetuned(rounds, ledger, steps, status, arithmetic, system, dict(answers or {}))

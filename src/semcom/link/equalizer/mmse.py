@@ -20,6 +20,6 @@ class Options(Settings):
     """Nothing to set."""
 
 
-def equalize(received: Tensor, h: Tensor, noise_to_signal: float, options: Options) -> Tensor:
+def equalize(received: Tensor, h: Tensor, noise_to_signal: float | Tensor, options: Options) -> Tensor:
     """(h s + n) h* / (|h|^2 + N0 / E|s|^2)."""
     return received * h.conj() / (h.abs().square() + noise_to_signal)

@@ -17,6 +17,6 @@ class Options(Settings):
     """Nothing to set."""
 
 
-def equalize(received: Tensor, h: Tensor, noise_to_signal: float, options: Options) -> Tensor:
+def equalize(received: Tensor, h: Tensor, noise_to_signal: float | Tensor, options: Options) -> Tensor:
     """(h s + n) / h."""
     return received / h

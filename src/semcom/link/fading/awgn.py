@@ -22,3 +22,8 @@ def coefficients(scenes: int, generator: Generator, options: Options) -> Tensor:
     import torch
 
     return torch.ones(scenes, 1, dtype=torch.complex64, device=generator.device)
+
+
+def mean(options: Options) -> float:
+    """E[h] = 1."""
+    return 1.0

@@ -24,3 +24,8 @@ def coefficients(scenes: int, generator: Generator, options: Options) -> Tensor:
     import torch
 
     return torch.randn(scenes, 1, dtype=torch.complex64, device=generator.device, generator=generator)
+
+
+def mean(options: Options) -> float:
+    """E[h] = 0."""
+    return 0.0

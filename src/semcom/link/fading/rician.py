@@ -28,3 +28,8 @@ def coefficients(scenes: int, generator: Generator, options: Options) -> Tensor:
     k = options.k_factor
     g = rayleigh.coefficients(scenes, generator, rayleigh.Options())
     return math.sqrt(k / (k + 1)) + math.sqrt(1 / (k + 1)) * g
+
+
+def mean(options: Options) -> float:
+    """E[h] = sqrt(K / (K + 1)), the fixed path."""
+    return math.sqrt(options.k_factor / (options.k_factor + 1))

@@ -1,0 +1,82 @@
+"""A channel trace of the user's own: the SNR of every device, round by round, from a CSV file.
+
+Columns `round` (from 0, whole, none left out), `device` and `snr_db`; other columns are not looked at. So a network
+simulator, a measurement, or a resource allocator decides in which round which device is heard how well.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from semcom.common.errors import InputError
+
+COLUMNS = ("round", "device", "snr_db")
+
+
+def read_trace(path: str | Path, devices: Sequence[str], *, alone: bool = False) -> dict[str, np.ndarray]:
+    """(rounds,) SNR in dB of each device.
+
+    Args:
+        devices: that there must be.
+        alone: whether there may be no other; else those are not looked at.
+
+    Raises:
+        InputError: the file is missing, or no such table; a value is no number; a round is left out or there twice; a
+            device is unknown or missing. The message names the file and the line.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be read as a table ({' '.join(str(error).split())}); correct the path"
+        ) from None
+    for column in COLUMNS:
+        if column not in table:
+            raise InputError(f"{path}: column {column} is missing; a trace has {', '.join(COLUMNS)}")
+    for column in ("round", "snr_db"):
+        values = pd.to_numeric(table[column], errors="coerce")
+        bad = ~np.isfinite(values)
+        if column == "round":
+            bad |= (values % 1 != 0) | (values < 0)
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            kind = "a whole number from 0 up" if column == "round" else "a number of dB"
+            raise InputError(f"{path}, line {row + 2}: {column} is {table[column].iloc[row]!r}, not {kind}; correct it")
+        table[column] = values
+    unknown = [device for device in table["device"] if device not in devices]
+    if unknown and alone:
+        raise InputError(
+            f"{path}: device '{unknown[0]}' is not one of {', '.join(devices)}; correct the name, or `modalities`"
+        )
+    trace = {}
+    for device in devices:
+        own = table[table["device"] == device].sort_values("round")
+        if own.empty:
+            raise InputError(f"{path}: has no row of device '{device}'; give one a round")
+        rounds = own["round"].to_numpy()
+        off = np.flatnonzero(rounds != np.arange(len(rounds)))
+        if len(off):
+            raise InputError(
+                f"{path}: device '{device}' has not just one row of round {off[0]}; give one a round, from 0 on"
+            )
+        trace[device] = own["snr_db"].to_numpy(float)
+    return trace
+
+
+def check_length(trace: dict[str, np.ndarray], needed: int, path: str | Path, what: str) -> None:
+    """Whether a trace goes far enough.
+
+    Args:
+        needed: rounds.
+        what: they are for, for the message.
+
+    Raises:
+        InputError: it does not.
+    """
+    for device, values in trace.items():
+        if len(values) < needed:
+            raise InputError(
+                f"{path}: has {len(values)} rounds of device '{device}', and {what} takes {needed}; give a longer trace"
+            )

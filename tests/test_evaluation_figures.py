@@ -1,0 +1,98 @@
+"""Figures of evaluations: every number drawn is one of the table, and what is framed beats what it is compared to."""
+
+import itertools
+
+import pandas as pd
+import pytest
+
+from conftest import ROOT
+from semcom.analysis.evaluations import COLUMNS, collect_evaluations
+from semcom.analysis.records import write_csv
+from semcom.common.errors import InputError
+from semcom.config.loading import load_config
+from semcom.figures.evaluations import conditions_figure, curves_figure, map_figure
+from semcom.figures.panels import save
+
+
+def made(
+    methods=("proposed", "supervised"),
+    trained=(10.0,),
+    tested=(0.0, 10.0),
+    conditions=("plain",),
+    seeds=(0, 1),
+    accuracy=None,
+):
+    """A table of an evaluation; `accuracy` of (method, trained, tested, condition, seed)."""
+    accuracy = accuracy or (lambda method, trained, tested, condition, seed: 0.5 + tested / 100 + seed / 50)
+    rows = []
+    for method, snr, at, condition, seed in itertools.product(methods, trained, tested, conditions, seeds):
+        value = accuracy(method, snr, at, condition, seed)
+        rows.append(["e", method, snr, 1.0, seed, condition, at, "test", value, value, 1.0, 32, "ok"])
+    return pd.DataFrame(rows, columns=COLUMNS)  # fmt: skip
+
+
+def test_a_written_table_of_parts_is_collected_in_the_grids_order(tmp_path):
+    table = made(conditions=("b", "a"))
+    for method, part in table.groupby("method"):
+        write_csv(part, tmp_path / f"{method}.csv")
+    again = collect_evaluations(sorted(tmp_path.glob("*.csv"), reverse=True), methods=["supervised", "proposed"])
+    assert list(dict.fromkeys(again["method"])) == ["supervised", "proposed"]
+    assert list(dict.fromkeys(again["condition"])) == ["b", "a"] and len(again) == len(table)
+    (tmp_path / "proposed.csv").write_text("method\nx\n")
+    with pytest.raises(InputError, match="proposed.csv: column experiment is missing"):
+        collect_evaluations([tmp_path / "proposed.csv"], methods=[])
+
+
+def test_curves_show_means_over_seeds_a_panel_a_condition():
+    table = made(conditions=("plain", "fades"))
+    figure = curves_figure(
+        table, methods=["proposed"], conditions={"plain": "Plain", "fades": "Fades"}, majority_accuracy=0.3
+    )
+    assert [axes.get_title() for axes in figure.axes] == ["(a) Plain", "(b) Fades"]
+    line = figure.axes[1].lines[0]
+    assert line.get_xdata().tolist() == [0, 10] and line.get_ydata().tolist() == pytest.approx([51, 61])
+
+
+def test_the_map_frames_where_training_at_one_snr_beats_the_range_with_every_seed():
+    def accuracy(method, trained, tested, condition, seed):
+        if method == "wide":
+            return 0.5
+        if trained == tested:
+            return 0.6  # with every seed
+        return 0.6 if seed else 0.4  # with one seed of two
+
+    table = made(("proposed", "wide"), (0.0, 10.0), (0.0, 10.0), accuracy=accuracy)
+    figure = map_figure(table, methods=["proposed"], over_range={"proposed": "wide"})
+    axes = figure.axes[0]
+    framed = sorted((round(patch.get_x() + 0.46), round(patch.get_y() + 0.44)) for patch in axes.patches)
+    assert framed == [(0, 0), (1, 1)]
+    assert [text.get_text() for text in axes.texts] == ["60", "50", "50", "60", "50", "50"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["0 dB", "10 dB", "range"]
+
+
+def test_conditions_stand_in_rows_in_their_order(tmp_path):
+    table = made(
+        conditions=("plain", "silent"), tested=(10.0,), accuracy=lambda m, t, a, c, s: 0.8 if c == "plain" else 0.3
+    )
+    figure = conditions_figure(
+        table, methods=["proposed", "supervised"], conditions={"plain": "As trained", "silent": "Silent"}
+    )
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["As trained", "Silent"]
+    assert {round(float(c.lines[0].get_xdata()[0])) for c in axes.containers} == {80, 30}
+    save(figure, [tmp_path / "figure.svg"])
+    assert (tmp_path / "figure.svg").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "said"),
+    [
+        ({"figure": "map"}, "a?.*map is over the SNR at test; give two or more under snr_db"),
+        ({"figure": "curves", "snr_db": [10]}, "curves is over the SNR at test"),
+        ({"figure": "map", "snr_db": [0, 10], "conditions": {"a": {}, "b": {}}}, "a map shows one condition"),
+        ({"figure": "pie"}, "evaluations.e.figure"),
+    ],
+)
+def test_a_figure_that_cannot_be_drawn_is_refused_before_anything_runs(evaluation, said):
+    with pytest.raises(InputError, match=said):
+        load_config(ROOT / "tests/config.yaml", settings={"evaluations": {"e": evaluation}})

@@ -1,0 +1,191 @@
+# What trained links answer: at the end of their training, and under other conditions (`evaluations:` of the
+# configuration). Nothing is trained for either.
+EVALUATION = f"{RESULTS}/evaluations/{{evaluation}}/{{method}}/seed{{seed}}"
+
+
+def evaluated_methods(evaluation):
+    """The methods that an evaluation asks."""
+    return CONFIG.evaluations[evaluation].methods or CONFIG.grid.methods
+
+
+def evaluated_systems(wildcards):
+    """The kept systems of a method and seed: of every SNR and label fraction of the grid."""
+    of_method = [run for run in RUNS if run.stage is Stage.FINETUNE and run.method == wildcards.method]
+    return [run.fill(f"{FINETUNE}/system.safetensors") for run in of_method if run.seed == int(wildcards.seed)]
+
+
+def evaluated_traces(wildcards):
+    """The channel traces of an evaluation's conditions."""
+    conditions = CONFIG.evaluations[wildcards.evaluation].conditions
+    channels = [CONFIG.condition_channel(wildcards.evaluation, name, wildcards.method) for name in conditions]
+    return sorted({channel.snr_trace for channel in channels if channel.snr_trace})
+
+
+def evaluation_job(wildcards):
+    """The conditions of an evaluation, as a method takes them."""
+    return jobs.evaluation_job(CONFIG, wildcards.evaluation, wildcards.method).model_dump()
+
+
+def evaluation_code(wildcards):
+    """The sources of an evaluation, with the method's backbone and the blocks of every link it is asked over."""
+    channels = [
+        CONFIG.channel_settings(wildcards.method),
+        *(
+            CONFIG.condition_channel(wildcards.evaluation, condition, wildcards.method)
+            for condition in CONFIG.evaluations[wildcards.evaluation].conditions
+        ),
+    ]
+    blocks = {f"semcom.link.{kind}.{getattr(channel, kind).name}" for channel in channels for kind in LINK_OFFERS}
+    return sources("semcom.training.reevaluation", "semcom.training.process", backbone(wildcards), *sorted(blocks))
+
+
+def evaluation_parts(wildcards):
+    """What the systems of each method and seed answered."""
+    return expand(
+        EVALUATION + ".csv",
+        evaluation=wildcards.evaluation,
+        method=evaluated_methods(wildcards.evaluation),
+        seed=CONFIG.grid.seeds,
+    )
+
+
+def over_range(evaluation):
+    """Of each method trained at one SNR, the one that is `like` it and trained over a range, if an evaluation has it."""
+    chosen = evaluated_methods(evaluation)
+    ranged = [method for method in chosen if CONFIG.finetune_settings(method).snr_range_db]
+    return {CONFIG.family(method): method for method in ranged if CONFIG.family(method) in chosen}
+
+
+def drawn_methods(evaluation):
+    """The methods that have a line or a panel of their own; in a map those over a range are a row of another's."""
+    within = over_range(evaluation).values() if CONFIG.evaluations[evaluation].figure == "map" else []
+    return [method for method in evaluated_methods(evaluation) if method not in within]
+
+
+def condition_labels(evaluation):
+    """What figures call the conditions of an evaluation."""
+    conditions = CONFIG.evaluations[evaluation].conditions
+    return {name: condition.label or name.replace("_", " ").capitalize() for name, condition in conditions.items()}
+
+
+rule confusion:
+    """Recall and precision of each class, and confusion matrices, of what every run answered at its end."""
+    input:
+        answers=finetune_files("answers.safetensors"),
+        code=sources("semcom.analysis.confusion", "semcom.figures.confusion"),
+    output:
+        f"{FIGURES}/confusion.pdf",
+        report(
+            f"{FIGURES}/confusion.svg",
+            caption="../report/confusion.rst",
+            category="Figures",
+            labels={"item": "Which classes are taken for which"},
+        ),
+        f"{FIGURES}/confusion.png",
+        confusion=f"{TABLES}/confusion.csv",
+        per_class=f"{TABLES}/per_class.csv",
+    log:
+        f"{RESULTS}/logs/confusion.log",
+    localrule: True
+    conda:
+        "../../envs/semcom.yaml"
+    params:
+        methods=CONFIG.grid.methods,
+        split="validation" if CONFIG.data.withhold_test else "test",
+        snr_db=max(CONFIG.grid.snr_db),
+        label_fraction=max(CONFIG.grid.label_fractions),
+        labels=CONFIG.labels(),
+    message:
+        "Confusion matrices and recall per class"
+    script:
+        "../scripts/confusion.py"
+
+
+if CONFIG.evaluations:
+
+    rule evaluate:
+        """Score the trained links of a method and seed under the conditions of an evaluation."""
+        input:
+            scenes=f"{RESULTS}/data/scenes.h5",
+            splits=f"{RESULTS}/data/splits.csv",
+            systems=evaluated_systems,
+            traces=evaluated_traces,
+            code=evaluation_code,
+        output:
+            f"{EVALUATION}.csv",
+        log:
+            f"{RESULTS}/logs/evaluations/{{evaluation}}/{{method}}/seed{{seed}}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/evaluations/{{evaluation}}/{{method}}/seed{{seed}}.tsv"
+        wildcard_constraints:
+            evaluation="|".join(CONFIG.evaluations),
+        conda:
+            "../../envs/semcom.yaml"
+        threads: CONFIG.compute.threads
+        params:
+            job=evaluation_job,
+            modalities=lambda wildcards: CONFIG.modalities_of(wildcards.method),
+        message:
+            "Evaluate {wildcards.evaluation}: {wildcards.method}, seed {wildcards.seed}"
+        script:
+            "../scripts/evaluate.py"
+
+    rule evaluation_table:
+        """An evaluation of all methods and seeds as one tidy table."""
+        input:
+            parts=evaluation_parts,
+            code=sources("semcom.analysis.evaluations"),
+        output:
+            f"{TABLES}/{{evaluation}}.csv",
+        log:
+            f"{RESULTS}/logs/evaluations/{{evaluation}}.log",
+        wildcard_constraints:
+            evaluation="|".join(CONFIG.evaluations),
+        localrule: True
+        conda:
+            "../../envs/semcom.yaml"
+        params:
+            methods=lambda wildcards: evaluated_methods(wildcards.evaluation),
+        message:
+            "Table of evaluation {wildcards.evaluation}"
+        script:
+            "../scripts/evaluation_table.py"
+
+    rule evaluation_figure:
+        """The figure of an evaluation."""
+        input:
+            table=f"{TABLES}/{{evaluation}}.csv",
+            counts=f"{RESULTS}/data/class_counts.csv",
+            code=sources("semcom.analysis.evaluations", "semcom.figures.evaluations"),
+        output:
+            f"{FIGURES}/{{evaluation}}.pdf",
+            report(
+                f"{FIGURES}/{{evaluation}}.svg",
+                caption="../report/evaluation.rst",
+                category="Figures",
+                labels=lookup(
+                    dpath="{evaluation}",
+                    within={
+                        name: {"item": f"{name}: trained links under other conditions"} for name in CONFIG.evaluations
+                    },
+                ),
+            ),
+            f"{FIGURES}/{{evaluation}}.png",
+        log:
+            f"{RESULTS}/logs/evaluations/{{evaluation}}_figure.log",
+        wildcard_constraints:
+            evaluation="|".join(CONFIG.evaluations),
+        localrule: True
+        conda:
+            "../../envs/semcom.yaml"
+        params:
+            figure=lambda wildcards: CONFIG.evaluations[wildcards.evaluation].figure,
+            methods=lambda wildcards: drawn_methods(wildcards.evaluation),
+            over_range=lambda wildcards: over_range(wildcards.evaluation),
+            conditions=lambda wildcards: condition_labels(wildcards.evaluation),
+            split="validation" if CONFIG.data.withhold_test else "test",
+            labels=CONFIG.labels(),
+        message:
+            "Draw evaluation {wildcards.evaluation}"
+        script:
+            "../scripts/evaluation_figure.py"

@@ -1,0 +1,22 @@
+"""Glue: the figure of an evaluation."""
+
+import pandas as pd
+
+from semcom.analysis.evaluations import collect_evaluations
+from semcom.common.reporting import reported_to
+from semcom.figures import evaluations
+from semcom.figures.panels import save
+
+with reported_to(snakemake.log[0]):
+    given = snakemake.params
+    table = collect_evaluations([snakemake.input.table], methods=given.methods)
+    table = table[(table["split"] == given.split) & (table["label_fraction"] == table["label_fraction"].max())]
+    scenes = pd.read_csv(snakemake.input.counts)[given.split]
+    asked = {"methods": given.methods, "labels": given.labels}
+    if given.figure == "map":
+        figure = evaluations.map_figure(table, over_range=given.over_range, **asked)
+    else:
+        draw = {"curves": evaluations.curves_figure, "conditions": evaluations.conditions_figure}[given.figure]
+        majority = scenes.max() / scenes.sum()
+        figure = draw(table, conditions=given.conditions, majority_accuracy=majority, **asked)
+    save(figure, snakemake.output)
