@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,12 +20,15 @@ PARTS = (
     "envs",
     "src",
     "benchmarks",
+    "profiles",
     "slurm-gpu",
     "slurm-cpu",
     "local-gpu",
 )
 
 Snakemake = Callable[..., subprocess.CompletedProcess]
+
+os.environ.pop("SNAKEMAKE_PROFILE", None)  # the developer's own would reach every Snakemake that a test starts
 
 # A shell starts what it runs in the background with SIGINT ignored, and nohup with SIGHUP; processes that tests start
 # would inherit that, and heed no Ctrl-C.
@@ -38,15 +42,23 @@ def copy_checkout(target: Path) -> Path:
     for part in PARTS:
         source = ROOT / part
         (target / part).parent.mkdir(parents=True, exist_ok=True)
-        if source.is_symlink():
-            (target / part).symlink_to(source.readlink())
-        elif source.is_dir():
-            shutil.copytree(
-                source, target / part, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
-            )
+        if source.is_dir():
+            shutil.copytree(source, target / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
         else:
             shutil.copy2(source, target / part)
     return target
+
+
+def own_environment(folder: Path) -> None:
+    """An environment in a checkout as make leaves it there, but that it takes the packages of the tests' own."""
+    environment = folder / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    (site,) = (environment / "lib").glob("python*/site-packages")
+    (site / "all.pth").write_text(f"{folder / 'src'}\n{sysconfig.get_path('purelib')}\n", encoding="utf-8")
+    command = environment / "bin/snakemake"
+    command.write_text(f"#!{environment}/bin/python\nfrom snakemake.cli import main\n\nmain()\n", encoding="utf-8")
+    command.chmod(0o755)
+    (environment / "ready").touch()
 
 
 def run_snakemake(folder: Path, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess:

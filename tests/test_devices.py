@@ -219,7 +219,7 @@ def test_what_is_no_folder_is_refused(temporary, tmp_path, kind):
         temporary.touch()
     else:
         os.mkfifo(temporary)
-    with pytest.raises(InputError, match=rf"^{temporary}: is no folder, .*; remove it, or set TMPDIR to [^\n]*$"):
+    with pytest.raises(InputError, match=rf"^{temporary}: is no folder, .*; move it away, or set TMPDIR to [^\n]*$"):
         claims_folder()
 
 
@@ -248,11 +248,11 @@ def test_a_folder_that_cannot_be_made_is_said(temporary, tmp_path, monkeypatch):
 
 def test_a_pipe_or_a_link_in_place_of_a_lock_is_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "0.0.lock")
-    with pytest.raises(InputError, match=r"^.*/0\.0\.lock: [^\n]*; remove it$"):
+    with pytest.raises(InputError, match=r"^.*/0\.0\.lock: [^\n]*; set TMPDIR to [^\n]*$"):
         claim(["0"], tmp_path)
     (tmp_path / "target").touch()
     (tmp_path / "1.0.lock").symlink_to(tmp_path / "target")
-    with pytest.raises(InputError, match=r"^.*/1\.0\.lock: cannot be opened, to claim a GPU \(.*\); remove it$"):
+    with pytest.raises(InputError, match=r"^.*/1\.0\.lock: cannot be opened, to claim a GPU \(.*\); set TMPDIR to [^\n]*$"):
         claim(["1"], tmp_path)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import ROOT, copy_checkout, run_snakemake
+from conftest import ROOT, copy_checkout, own_environment, run_snakemake
 from semcom.commands import check
 from semcom.common.reporting import duration
 from semcom.config.loading import load_config
@@ -36,15 +36,10 @@ STAGE_ONE, STAGE_TWO = Run(Stage.PRETRAIN, "simclr", 0), Run(Stage.FINETUNE, "si
 
 
 def with_make(folder: Path) -> Path:
-    """A copy of the checkout in which `make demo` installs nothing: its environment is that of the tests."""
+    """A copy of the checkout in which `make demo` installs nothing: its environment has the packages of the tests'."""
     shutil.copy2(ROOT / "Makefile", folder)
     shutil.copy2(ROOT / "pyproject.toml", folder)
-    environment = folder / ".venv"
-    environment.mkdir()
-    for part in Path(sys.prefix).iterdir():
-        if part.name != "ready":
-            (environment / part.name).symlink_to(part)
-    (environment / "ready").touch()
+    own_environment(folder)
     return folder
 
 
@@ -69,7 +64,7 @@ def start_demo(folder: Path) -> subprocess.Popen:
     return subprocess.Popen(
         ["make", "demo"],
         cwd=folder,
-        env=environment | {"PYTHONPATH": str(folder / "src")},
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import signal
@@ -16,8 +17,9 @@ import pytest
 
 from attempts import attempt_in, own_signals  # noqa: F401
 from semcom.common.errors import InputError, Interrupted
+from semcom.runs.earlier import EarlierResults
 from semcom.runs.lock import Lock
-from semcom.runs.record import RunRecord, clear_finished, is_alive, now, read_record
+from semcom.runs.record import RunRecord, check_results, clear_finished, is_alive, now, read_record
 from semcom.runs.signals import SUBMITTED_JOB
 
 pytestmark = pytest.mark.usefixtures("own_signals")
@@ -291,3 +293,45 @@ def test_to_clear_nothing_is_no_error(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     clear_finished(tmp_path / "checkpoints", tmp_path)
     assert not (tmp_path / "checkpoints").exists()
+
+
+# Results of before
+
+
+@pytest.mark.parametrize("fingerprint", [None, "of other settings"])
+def test_a_run_takes_its_earlier_results_if_they_are_its_own(fingerprint, tmp_path, caplog):
+    with attempt_in(tmp_path) as attempt:
+        finish(attempt, fingerprint)
+    results = tmp_path / "results/provenance.json"
+    text = results.read_text()
+    earlier = EarlierResults(tmp_path / "earlier", lambda path: None, lambda path, record: None)
+    earlier.set_aside([([str(results)], True)])
+    results.unlink()  # as Snakemake does when the job begins
+    caplog.set_level("INFO", "semcom")
+    if fingerprint is None:
+        with pytest.raises(SystemExit) as ended, attempt_in(tmp_path):
+            pass
+        assert ended.value.code == 0 and results.read_text() == text
+        assert "nothing to train: the results of before are of the same settings, data and code" in caplog.text
+        assert not (tmp_path / "run.json").exists() and not (tmp_path / "run.lock").exists()
+    else:
+        with attempt_in(tmp_path):
+            assert not results.exists()
+
+
+def test_results_that_were_edited_are_named(tmp_path):
+    run, other = tmp_path / "run", tmp_path / "other"
+    for folder in (run, other):
+        folder.mkdir()
+        (folder / "rounds.csv").write_text("round,accuracy\n")
+    digest = hashlib.sha256(b"round,accuracy\n").hexdigest()
+    (run / "provenance.json").write_text(json.dumps({"files": {"rounds.csv": digest}}))
+    inputs = [run / "rounds.csv", run / "provenance.json", other / "rounds.csv"]
+    check_results(inputs)
+    (other / "rounds.csv").write_text("no run wrote this")
+    check_results(inputs)
+    (run / "rounds.csv").write_text("round,accuracy\n0,1.0\n")
+    with pytest.raises(
+        InputError, match=r"run/rounds.csv: changed since its run wrote it \(provenance.json has another"
+    ):
+        check_results(inputs)

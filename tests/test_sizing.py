@@ -229,7 +229,7 @@ def test_a_prediction_is_read_as_it_was_written(tmp_path):
     with pytest.raises(InputError, match="nowhere.csv: not found; make a prediction first"):
         estimate.read_prediction(tmp_path / "nowhere.csv")
     (tmp_path / "predicted.csv").write_text("stage\n1\n")
-    with pytest.raises(InputError, match="predicted.csv: cannot be read"):
+    with pytest.raises(InputError, match="predicted.csv: not a prediction .*; make it again"):
         estimate.read_prediction(tmp_path / "predicted.csv")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from semcom.analysis.records import write_csv
+from semcom.common.checksums import check_derived
 from semcom.common.reporting import reported_to
 from semcom.config.stage import Stage
 from semcom.data.scenes import load_scenes
@@ -22,6 +23,7 @@ given = {"job": snakemake.params.job, "inputs": snakemake.input}
 with reported_to(snakemake.log[0]), alone(snakemake.output, **given) as waited:  # as an attempt, it reads all inputs
     job, seed = Stage(snakemake.wildcards.stage).job_type(**snakemake.params.job), snakemake.params.seed
     output = Path(snakemake.output[0])
+    check_derived(snakemake.input)
     set_up(job.compute)
     device = choose(job.compute)
     scenes = load_scenes(

@@ -21,6 +21,7 @@ from semcom.common.spelling import spelled_number
 from semcom.config.experiment import Config
 from semcom.config.loading import given_file, given_settings, load_config
 from semcom.config.stage import Stage
+from semcom.runs import leftovers
 from semcom.runs.grid import DIVERGED, DONE, FAILED, INTERRUPTED, RUNNING, STATES, WAITING, RunState, grid_state
 
 SHORT = {DONE: "done", RUNNING: "run", WAITING: "wait", INTERRUPTED: "cut", FAILED: "FAIL", DIVERGED: "div"}
@@ -160,6 +161,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_csv(config, states, sys.stdout)
     else:
         print(table(config, states, width=shutil.get_terminal_size((100, 24)).columns, now=datetime.now(UTC)))
+        if line := leftovers.told(config):
+            print(f"\n{line}")
     return 0
 
 

@@ -82,7 +82,7 @@ def remove_temporaries(path: str | Path, *, older_than_s: float = 0) -> None:
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file whole or not at all, its lines ending as in `text`."""
     with written_atomically(path) as temporary:
-        temporary.write_text(text, newline="")
+        temporary.write_text(text, encoding="utf-8", newline="")
 
 
 def is_disk_full(error: BaseException | None) -> bool:
@@ -122,12 +122,6 @@ def outside_fault(error: OSError, path: str | Path | None = None) -> str | None:
     if error.errno == errno.EISDIR:
         return f"{path}: is a folder where a file is wanted; move it away"
     return f"{path}: {_REMEDIES[error.errno]}" if error.errno in _REMEDIES else None
-
-
-def unreadable(error: OSError | ValueError, path: str | Path, remedy: str) -> str:
-    """One line on a file that cannot be read: its surroundings, with their own remedy, or the file and the given one."""
-    line = outside_fault(error, path) if isinstance(error, OSError) else None
-    return line or f"{path}: cannot be read ({' '.join(str(error).split())}); {remedy}"
 
 
 def check_reachable(folder: str | Path) -> None:

@@ -52,7 +52,7 @@ def log_to(path: str | Path) -> None:
     logger.setLevel(logging.INFO)
     logger.handlers.clear()
     try:
-        file = _LogFile(path, mode="a")
+        file = _LogFile(path, mode="a", encoding="utf-8")
         file.setFormatter(logging.Formatter(*formats))
         logger.addHandler(file)
     except OSError as error:

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from semcom.common.errors import InputError
-from semcom.common.files import unreadable
+from semcom.common.reading import fault_of_surroundings
 from semcom.config.experiment import Config
 from semcom.config.loading import load_config
 from semcom.figures import panels, style
@@ -35,7 +35,8 @@ def sizes_table(experiments: Sequence[tuple[Config, pd.DataFrame]]) -> pd.DataFr
             "pretrain_epochs": config.pretrain.epochs,
             "finetune_epochs": config.finetune.epochs,
         }
-        tables.append(summary[summary["split"] == SPLIT].assign(**sizes))
+        named = summary["method"].isin(config.grid.methods)  # an earlier grid's table may have more
+        tables.append(summary[named & (summary["split"] == SPLIT)].assign(**sizes))
     statistics = [f"{quantity}_{bound}" for quantity in QUANTITIES for bound in INTERVAL]
     columns = ["experiment", *sizes, "label_fraction", "snr_db", "method", "seeds", "diverged", *statistics]
     return pd.concat(tables, ignore_index=True)[columns]
@@ -95,9 +96,13 @@ def read_experiment(folder: Path) -> tuple[Config, pd.DataFrame]:
     config = load_config(folder / "config.yaml")
     try:
         summary = pd.read_csv(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found; run the experiment to its end first") from None
     except (OSError, ValueError) as error:
-        raise InputError(unreadable(error, path, "run the experiment to its end first")) from None
+        raise fault_of_surroundings(path, error) or InputError(
+            f"{path}: not a table ({' '.join(str(error).split())}); make that experiment's tables again"
+        ) from None
     missing = {"split", "method", "accuracy_mean"} - set(summary)
     if missing:
-        raise InputError(f"{path}: lacks {', '.join(sorted(missing))}; remove it and make it again")
+        raise InputError(f"{path}: lacks {', '.join(sorted(missing))}; make that experiment's tables again")
     return config, summary

@@ -92,7 +92,7 @@ def load_encoders(encoders: nn.ModuleDict, path: Path) -> str:
     Raises:
         InputError: the file is missing, damaged, not ours, or of other encoders; the message names what differs.
     """
-    remedy = "remove the file and let the workflow pre-train again"
+    remedy = f"pre-train again: snakemake --forcerun {path}"
     saved = load_saved(path, remedy)
     if saved.get("format") != FORMAT:
         raise InputError(f"{path}: not written by this program (format {saved.get('format')!r}); {remedy}")

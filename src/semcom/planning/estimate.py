@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from semcom.common.errors import InputError
+from semcom.common.reading import fault_of_surroundings
 from semcom.config import paths
 from semcom.config.experiment import Config
 from semcom.config.sections import FinetuneSettings, PretrainSettings
@@ -127,13 +128,13 @@ def read_prediction(path: str | Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path)
         return table[PREDICTED].astype({"label_fraction": float, "peak_device_memory_mb": float})
-    except OSError:
+    except FileNotFoundError:
         raise InputError(
             f"{path}: not found; make a prediction first, with target `sizing` in place of this one"
         ) from None
-    except (ValueError, KeyError) as error:
-        raise InputError(
-            f"{path}: cannot be read ({' '.join(str(error).split())}); remove it, make target `sizing`"
+    except (OSError, ValueError, KeyError) as error:
+        raise fault_of_surroundings(path, error) or InputError(
+            f"{path}: not a prediction ({' '.join(str(error).split())}); make it again: snakemake --forcerun predict sizing"
         ) from None
 
 

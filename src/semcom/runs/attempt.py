@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from semcom.common.checksums import check_derived
 from semcom.common.errors import InputError, Interrupted
 from semcom.common.files import remove_temporaries
 from semcom.common.reporting import in_one_line, logger
@@ -22,6 +23,7 @@ from semcom.common.usage import Spent
 from semcom.config.stage import Stage
 from semcom.runs import signals
 from semcom.runs.checkpoint import Checkpoint, fingerprint
+from semcom.runs.earlier import take_again
 from semcom.runs.lock import Lock
 from semcom.runs.record import LAST_WRITTEN, RunRecord, now, read_record
 
@@ -45,18 +47,29 @@ class Attempt:
     """Takes a run's lock, notes signals, keeps its checkpoint and its record, and clears up behind it.
 
     Enter it before torch is imported, since signals are noted from then on; leave it when the results are written. If
-    another process has finished the same run meanwhile, entering ends this process with status 0.
+    another process has finished the same run meanwhile, or it was finished before and nothing that decides it has
+    changed, entering ends this process with status 0.
 
     Args:
         job, seed, inputs: all that decides the run; inputs are files.
         checkpoint: where the run is kept. Its record (.json) and lock (.lock) lie beside it.
+        earlier: where the run's results of before are kept while it is made anew, see `semcom.runs.earlier`.
         outputs: the files that the run will write, `record.LAST_WRITTEN` among them and written last.
     """
 
     def __init__(
-        self, stage: Stage, job: dict, seed: int, *, checkpoint: Path, inputs: Iterable[Path], outputs: Iterable[Path]
+        self,
+        stage: Stage,
+        job: dict,
+        seed: int,
+        *,
+        checkpoint: Path,
+        earlier: Path,
+        inputs: Iterable[Path],
+        outputs: Iterable[Path],
     ):
         self._run = job, seed, list(inputs)
+        self._earlier_results = Path(earlier)
         self._stage, self._outputs = stage, [Path(path) for path in outputs]
         self._path = Path(checkpoint)
         self._every_seconds = checkpoint_seconds()
@@ -71,6 +84,7 @@ class Attempt:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as undo:
             undo.enter_context(self._signals)
+            check_derived(self._run[2])
             self._fingerprint = fingerprint(*self._run)
             self._checkpoint = Checkpoint(self._path, self._fingerprint)
             self._take_lock()
@@ -78,6 +92,12 @@ class Attempt:
             self._began = self._saved_at = self._recorded_at = time.monotonic()
             if self._is_finished():
                 logger.info("another process has finished this run meanwhile; its results stay")
+                self._clear()
+                sys.exit(0)
+            if self._takes_earlier_results():
+                logger.info(
+                    "nothing to train: the results of before are of the same settings, data and code; they stay"
+                )
                 self._clear()
                 sys.exit(0)
             self._begin_record()
@@ -168,11 +188,28 @@ class Attempt:
         found = [path for path in self._outputs if path.exists()]
         if found == self._outputs:
             provenance = next(path for path in self._outputs if path.name == LAST_WRITTEN)
-            with contextlib.suppress(OSError, ValueError):
-                if json.loads(provenance.read_text()).get("fingerprint") == self._fingerprint:
-                    return True
+            if self._is_of_this_run(provenance):
+                return True
         for path in found:
             path.unlink()
+        return False
+
+    def _takes_earlier_results(self) -> bool:
+        """Whether the results of before are whole, are made from what this run is given, and are in place again."""
+        if not take_again(self._earlier_results, self._outputs, self._is_of_this_run):
+            return False
+        try:
+            check_derived(self._outputs)
+        except InputError:
+            for path in self._outputs:
+                path.unlink()
+            return False
+        return True
+
+    def _is_of_this_run(self, provenance: Path) -> bool:
+        """Whether results are made from what this run is given, by their `record.LAST_WRITTEN`."""
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads(provenance.read_text()).get("fingerprint") == self._fingerprint
         return False
 
     def _spent(self) -> Spent:

@@ -3,7 +3,7 @@
     done, diverged          all outputs are there, made with the settings of now
     running                 a process holds the run's lock
     failed, interrupted     it has a record and no process: ended by an error, or killed, to go on from its checkpoint
-    waiting                 none of these
+    waiting                 none of these; also a run that has lost an output
 
 A change of code or data is Snakemake's to judge: `snakemake -n` says what it would run again.
 """
@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from semcom.common.files import unreadable
+from semcom.common.reading import fault_of_surroundings
 from semcom.config import paths
 from semcom.config.experiment import Config
 from semcom.config.paths import Run
@@ -81,12 +81,15 @@ def _run_state(config: Config, run: Run, folder: Path) -> RunState:
         return RunState(run, RUNNING, log, **progress)
     results = folder / run.fill(paths.folder(config.experiment, run.stage))
     try:
-        if all((results / name).is_file() for name in run.stage.outputs):
+        lost = [name for name in run.stage.outputs if not (results / name).is_file()]
+        if not lost:
             return _finished(config, run, log, results)
     except OSError as error:
-        return RunState(run, FAILED, log, reason=unreadable(error, error.filename or results, "run it again"))
+        return RunState(run, FAILED, log, reason=str(fault_of_surroundings(error.filename or results, error) or error))
     if record:
         return RunState(run, FAILED if record.error else INTERRUPTED, log, reason=record.error, **progress)
+    if len(lost) < len(run.stage.outputs):
+        return RunState(run, WAITING, log, reason=f"has lost {' and '.join(lost)}; target `all` makes the run again")
     return RunState(run, WAITING, log)
 
 
@@ -99,9 +102,12 @@ def _finished(config: Config, run: Run, log: str, results: Path) -> RunState:
             return RunState(run, WAITING, log, reason="its results are of other settings; a new run replaces them")
         read = _pretrained if run.stage is Stage.PRETRAIN else _finetuned
         return RunState(run, log=log, **read(results, job.schedule.epochs))
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        if fault := fault_of_surroundings(getattr(error, "filename", None) or results, error):
+            return RunState(run, FAILED, log, reason=str(fault))
         fault = " ".join(f"{type(error).__name__}: {error}".split())
-        return RunState(run, FAILED, log, reason=f"{results}: cannot be read ({fault}); remove the folder, run again")
+        again = f"make it again: snakemake --forcerun {results / 'provenance.json'}"
+        return RunState(run, FAILED, log, reason=f"{results}: not the results of a run ({fault}); {again}")
 
 
 def _pretrained(results: Path, epochs: int) -> dict:
