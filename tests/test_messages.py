@@ -27,7 +27,7 @@ from semcom.planning import overall
 from semcom.planning.overall import Overall, read_splits, run_size, told
 from semcom.runs.failures import LONGEST, NOTHING, failure, reason, stamps
 from semcom.runs.lock import Lock
-from semcom.runs.record import RunRecord
+from semcom.runs.record import RunRecord, now
 from semcom.training.schedule import total_steps
 
 CONFIG = load_config(ROOT / "tests/config.yaml")
@@ -364,7 +364,7 @@ def plant_record(folder: Path, run: Run, done: int, total: int) -> None:
         path = folder / run.fill(cell)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".pt").touch()  # its checkpoint
-    RunRecord(run.stage, done, total, "x", None, None, "", "", "host", 1, None, 1, None).write(path)
+    RunRecord(run.stage, done, total, "x", None, None, now(), now(), "host", 1, None, 1, None).write(path)
 
 
 def test_nothing_is_said_before_the_scenes_are_split(tmp_path):

@@ -88,6 +88,15 @@ def collect_round_steps(paths: Iterable[str | Path], *, methods: Sequence[str]) 
     return _collected(frames, methods, [*RUN, "round"], "steps.csv of stage II")
 
 
+def told_split(rounds: pd.DataFrame) -> str:
+    """The split that tables and figures tell of: test, or validation where no run has seen a test scene.
+
+    Args:
+        rounds: of `collect_rounds`.
+    """
+    return "test" if (rounds["split"] == "test").any() else "validation"
+
+
 def write_csv(table: pd.DataFrame, path: str | Path) -> None:
     """Write a table so that equal tables give equal bytes; `path` appears only when it is whole.
 

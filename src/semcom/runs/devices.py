@@ -14,7 +14,7 @@ import torch
 from semcom.common.errors import InputError
 from semcom.common.reporting import logger
 from semcom.config.sections import ComputeSettings
-from semcom.runs.local_gpus import runs_per_gpu
+from semcom.runs.environment import runs_per_gpu
 
 _ALLOCATION = ("CUDA_VISIBLE_DEVICES", "SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
 _NO_GPU = ("", "-1", "NoDevFiles")  # what CUDA_VISIBLE_DEVICES says where there is none
@@ -26,7 +26,7 @@ _claimed: list[IO] = []  # open until the process ends, which is when the kernel
 def choose(compute: ComputeSettings) -> torch.device:
     """The device that the configuration asks for; `auto` takes a GPU where there is one, else the CPU.
 
-    Where several GPUs can be seen, `auto` takes a place on one of them, `local_gpus.runs_per_gpu` on each, and keeps it
+    Where several GPUs can be seen, `auto` takes a place on one of them, `environment.runs_per_gpu` on each, and keeps it
     until the process ends.
 
     Raises:
