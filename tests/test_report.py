@@ -21,6 +21,8 @@ ITEMS = {
     "Figures": [
         "Figure 4: accuracy with 100 % of the labels",
         "Figure 5: accuracy with 50 % of the labels",
+        "Figure 4 against channel uses, with 100 % of the labels",
+        "Figure 5 against airtime, with 50 % of the labels",
         "Pre-training: loss and gradient norm",
     ],
     "Tables": [

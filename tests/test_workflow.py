@@ -49,7 +49,16 @@ def test_a_run_leaves_every_promised_file(finished):
     promised += [f"tables/{name}.csv" for name in ("rounds", "summary", "rounds_to_target", "claims", "claim_tests")]
     promised += [
         f"figures/{name}.{suffix}"
-        for name in ("figure4", "figure5", "pretraining", "gradients", "contact_sheet")
+        for name in (
+            "figure4",
+            "figure5",
+            "figure4_channel_uses",
+            "figure5_bits",
+            "figure5_airtime",
+            "pretraining",
+            "gradients",
+            "contact_sheet",
+        )
         for suffix in ("pdf", "svg", "png")
     ]
     for method in ("proposed", "simclr", "barlow_twins"):
