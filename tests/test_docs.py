@@ -25,8 +25,25 @@ PAGES = [
 ]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 OWN = {"mine.yaml", "FILE", "<file>"}  # configurations that a reader writes
-FOLDERS = ("config", "docs", "src", "workflow", "results/reference", "benchmarks", "envs", "tests", "slurm-gpu", "slurm-cpu", "local-gpu")
-COVERED = ("README.md", "docs/findings.md", "docs/settings-search.md", "docs/questions/costs.md")  # every number of theirs from a table is quoted
+FOLDERS = (
+    "config",
+    "docs",
+    "src",
+    "workflow",
+    "results/reference",
+    "benchmarks",
+    "envs",
+    "tests",
+    "slurm-gpu",
+    "slurm-cpu",
+    "local-gpu",
+)
+COVERED = (  # every number of theirs from a table is quoted
+    "README.md",
+    "docs/findings.md",
+    "docs/settings-search.md",
+    "docs/questions/costs.md",
+)
 # Numbers of these pages that no table holds: settings, versions, sizes of files, and counts from the data set.
 NO_TABLES = {
     "README.md": {"3.11", "3.12", "3.13", "2.97", "16", "32"},  # bfloat16, float32
