@@ -119,6 +119,16 @@ def test_a_figure_shows_the_ledger_and_the_priced_curve_begins_at_the_price_of_s
     assert f"for devices that are apart: {said} (Proposed)" in found and "SimCLR, stage I priced" not in found
 
 
+@pytest.mark.parametrize("price", [20, 1_000, 1_000_000])
+def test_numbers_along_the_axis_keep_apart(price):
+    axes = draw(with_costs(runs(), overhead(uses=price), STAGE_ONE), "bits").axes[0]
+    axes.figure.draw_without_rendering()
+    low, high = axes.get_xlim()
+    ticks = [t.label1 for t in axes.xaxis.get_major_ticks() if low <= t.get_loc() <= high and t.label1.get_text()]
+    boxes = sorted((label.get_window_extent() for label in ticks), key=lambda box: box.x0)
+    assert len(boxes) >= 2 and all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:]))
+
+
 def test_where_no_stage_one_has_a_price_the_axis_begins_at_0(tmp_path):
     figure = draw(with_costs(runs(), overhead(uses=0), STAGE_ONE), "channel_uses")
     assert figure.axes[0].get_xscale() == "linear" and line(figure, "Supervised").get_xdata()[0] == 0

@@ -7,6 +7,7 @@ import pandas as pd
 from semcom.analysis.costs import with_costs
 from semcom.analysis.records import collect_rounds, told_split
 from semcom.common.reporting import reported_to
+from semcom.config.artefacts import FORMATS
 from semcom.config.sections import LedgerSettings
 from semcom.figures.accuracy import accuracy_figure
 from semcom.figures.panels import save
@@ -24,6 +25,7 @@ with reported_to(snakemake.log[0]):
     )
     split = told_split(rounds)
     test_scenes = pd.read_csv(snakemake.input.counts)["test"]
+    folder = Path(snakemake.output[0]).parent
     for cost in snakemake.params.costs:
         figure = accuracy_figure(
             costs,
@@ -36,4 +38,5 @@ with reported_to(snakemake.log[0]):
             majority_accuracy=test_scenes.max() / test_scenes.sum() if split == "test" else None,
             cost=cost,
         )
-        save(figure, [path for path in snakemake.output if Path(path).stem == f"{snakemake.wildcards.figure}_{cost}"])
+        # In this order, as everywhere: each format's layout begins where that of the last one ended.
+        save(figure, [folder / f"{snakemake.wildcards.figure}_{cost}{suffix}" for suffix in FORMATS])

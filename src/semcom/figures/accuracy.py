@@ -153,12 +153,13 @@ def curves_figure(
         for axes, (panel, title) in zip(panel_axes, titles.items(), strict=True):
             axes.set_title(title)
             axes.set_xlabel(x.label)
-            if x.logarithmic:
-                axes.set_xscale("log")
-            elif x is ROUNDS:
-                axes.xaxis.get_major_locator().set_params(integer=True)
             last = max((end for (at, _), end in ends.items() if at == panel or equally_long), default=1)
-            axes.set_xlim(*((0.8 * first, 1.25 * last) if x.logarithmic else (0, 1.02 * max(last, 1))))
+            if x.logarithmic:
+                panels.logarithmic_from(axes, 0.8 * first, 1.25 * last)
+            else:
+                axes.set_xlim(0, 1.02 * max(last, 1))
+            if x is ROUNDS:
+                axes.xaxis.get_major_locator().set_params(integer=True)
             for order, (line, look) in enumerate(looks.items()):
                 for _, run in cells[panel, line].groupby("seed"):  # each against what it has spent itself
                     diverged = _curves(run, x, diverged=True)
