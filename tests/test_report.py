@@ -1,9 +1,7 @@
 """The HTML report as a reader meets it: opened from disk in a real browser, and clicked through to figure 4."""
 
-import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from base64 import b64decode
@@ -12,6 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 import yaml
+from browser import Page
 
 from conftest import run_snakemake
 
@@ -31,39 +30,14 @@ ITEMS = {
     ],
     "Data": ["Contact sheet", "Scenes per class"],
 }
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --window-size=1400,900"
-).split()
-PATIENCE = 20  # seconds; a click takes effect in milliseconds, but a loaded machine may pause
 
 
-def absent(what: str) -> None:
-    """Skip, or fail where the surroundings promise a browser."""
-    if os.environ.get("SEMCOM_REQUIRE_BROWSER") == "1":
-        pytest.fail(f"SEMCOM_REQUIRE_BROWSER is set, and {what} is not installed")
-    pytest.skip(f"{what} is not installed")
-
-
-class Reader:
-    """A reader with a browser and nothing but the report: sees what is displayed, and clicks on it."""
+class Reader(Page):
+    """A reader of the report, who clicks on what is displayed."""
 
     def __init__(self, driver, report: Path):
-        self.driver = driver
-        self.report = report.as_uri()
-        self.driver.get(self.report)
+        super().__init__(driver, report)
         self.until(lambda: self.visible("//nav//*[normalize-space(text())='Figures']"))
-
-    def until(self, condition):
-        """What `condition` gives once it gives something, while React redraws the page."""
-        from selenium.common.exceptions import StaleElementReferenceException
-        from selenium.webdriver.support.ui import WebDriverWait
-
-        wait = WebDriverWait(self.driver, PATIENCE, 0.05, ignored_exceptions=[StaleElementReferenceException])
-        return wait.until(lambda _: condition())
-
-    def visible(self, xpath: str) -> list:
-        return [element for element in self.driver.find_elements("xpath", xpath) if element.is_displayed()]
 
     def click(self, xpath: str) -> None:
         self.until(lambda: self.visible(xpath))[0].click()
@@ -93,39 +67,6 @@ class Reader:
             return images and int(images[0].get_property("naturalWidth")) > 0 and images[0]
 
         return self.until(drawn)
-
-    def errors(self) -> list[str]:
-        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
-
-    def requested(self) -> set[str]:
-        """Every address that the page asked for, besides itself, what it carries within, and the browser's own tabs."""
-        events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        urls = {e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"}
-        assert any(url.startswith(self.report) for url in urls), "the browser's log must show at least the report"
-        urls |= set(self.driver.execute_script("return performance.getEntriesByType('resource').map(e => e.name)"))
-        return {url for url in urls if not url.startswith((self.report, "data:", "blob:", "chrome:"))}
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory):
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    chromedriver = shutil.which("chromedriver")
-    if not chromium or not chromedriver:
-        absent("chromium with chromedriver")
-    try:
-        import selenium  # noqa: F401
-    except ImportError:
-        absent("selenium (pip install '.[browser]')")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(chromedriver))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture
