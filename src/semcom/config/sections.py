@@ -401,6 +401,10 @@ class TableSettings(Settings):
 
 class LedgerSettings(Settings):
     bits_per_value: int = silent("bits a digital link would spend on one real value", gt=0)
+    bandwidth_hz: float = silent("bandwidth in Hz, for airtime alone: no accuracy depends on it", default=1.0e6, gt=0)
+    roll_off: float = silent(
+        "roll-off of the pulses, for airtime alone: bandwidth / (1 + roll-off) symbols a second", default=0.25, ge=0, le=1
+    )
 
 
 class AccuracyBySettings(Settings):
@@ -434,11 +438,19 @@ class FigureSettings(Settings):
     accuracy_by: dict[Name, AccuracyBySettings | None] = ours(
         "figures/<name> and tables/<name>.csv of accuracy at the end of training; null: not that one", default={}
     )
+    costs: list[Literal["channel_uses", "bits", "airtime"]] = ours(
+        "figures 4 and 5 once more against each of these costs, with stage I free and priced; []: none", default=[]
+    )
 
     @field_validator("accuracy_by")
     @classmethod
     def _asked(cls, figures: dict[str, AccuracyBySettings | None]) -> dict[str, AccuracyBySettings | None]:
         return {name: figure for name, figure in figures.items() if figure is not None}
+
+    @field_validator("costs")
+    @classmethod
+    def _distinct(cls, values: list) -> list:
+        return distinct(values)
 
 
 class ComputeSettings(Settings):
