@@ -12,6 +12,7 @@ import yaml
 from browser import Page
 
 from conftest import ROOT, run_snakemake
+from semcom.analysis.costs import with_costs
 from semcom.analysis.evaluations import COLUMNS as EVALUATION_COLUMNS
 from semcom.analysis.records import ROUNDS_COLUMNS, collect_rounds
 from semcom.analysis.statistics import t_interval
@@ -21,6 +22,10 @@ METHODS = ["proposed", "simclr", "barlow_twins", "supervised"]
 LABELS = {"proposed": "Proposed", "simclr": "SimCLR", "barlow_twins": "Barlow Twins", "supervised": "Supervised"}
 MEGABYTE = 1e6
 LARGEST = 5 * MEGABYTE
+STAGE_ONE = {method: method if method != "supervised" else None for method in METHODS}
+OVERHEAD = pd.DataFrame(
+    {"method": "proposed", "seed": range(5), "uplink_channel_uses": 7000, "downlink_channel_uses": 3000}
+).assign(uplink_bits=1000, downlink_bits=500)
 TESTED = [-10.0, -5.0, 0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0]
 
 
@@ -43,7 +48,8 @@ def made_rounds(evaluations=6, seeds=range(5), snrs=(10.0, 20.0), diverged=()):
             run.loc[2, ["accuracy", "mean_class_accuracy", "loss"]] = np.nan
             run.loc[2, "status"] = "diverged"
         parts.append(run)
-    return pd.concat(parts, ignore_index=True)[ROUNDS_COLUMNS]
+    rounds = pd.concat(parts, ignore_index=True)[ROUNDS_COLUMNS]
+    return with_costs(rounds, OVERHEAD, STAGE_ONE, symbols_per_s=100.0)
 
 
 def made_evaluation(conditions=("awgn", "rayleigh"), seeds=range(5), tested=TESTED):
@@ -57,7 +63,7 @@ def made_evaluation(conditions=("awgn", "rayleigh"), seeds=range(5), tested=TEST
 
 def made_page(rounds, evaluations=None, tables=(), **given):
     frame, looks, script = ((ROOT / f"workflow/report/explorer.{kind}").read_text() for kind in ("html", "css", "js"))
-    settings = {"experiment": "made", "methods": METHODS, "labels": LABELS, "seconds_per_use": 1e-6} | given
+    settings = {"experiment": "made", "methods": METHODS, "labels": LABELS} | given
     return explorer.page(
         explorer.Parts(frame=frame, looks=looks, script=script), rounds=rounds, majority_accuracy=0.25,
         evaluations=evaluations or {}, tables=tables, **settings,
@@ -87,8 +93,8 @@ def large():
 
 def test_a_curve_is_the_mean_over_seeds_and_its_interval():
     rounds = made_rounds()
-    curves, axes = explorer.rounds_chart(rounds, style.method_styles(METHODS), seconds_per_use=0.01)
-    assert [axis.name for axis in axes] == ["round", "uses", "bits", "airtime"] and len(curves) == 16
+    curves, axes = explorer.rounds_chart(rounds, style.method_styles(METHODS))
+    assert [axis.name for axis in axes] == ["round", "channel_uses", "bits", "airtime"] and len(curves) == 16
     for curve in curves:
         cell = rounds[(rounds["method"] == curve["method"]) & (rounds["snr_db"] == float(curve["snr"]))]
         cell = cell[cell["label_fraction"] == float(curve["labels"])].pivot(
@@ -98,16 +104,25 @@ def test_a_curve_is_the_mean_over_seeds_and_its_interval():
         assert curve["round"] == cell.index.tolist() and curve["seeds"] == 5
         assert np.allclose(curve["mean"], mean, atol=0.005) and np.allclose(curve["low"], low, atol=0.005)
         assert np.allclose(curve["high"], high, atol=0.005)
-        assert curve["uses"] == [96 * count for count in curve["round"]]  # up and down
+        assert curve["channel_uses"] == [96 * count for count in curve["round"]]  # up and down
         assert curve["bits"] == [3072 * count for count in curve["round"]]
         assert curve["airtime"] == pytest.approx(
             [0.96 * count for count in curve["round"]]
         )  # seconds: 50 rounds take 48
 
 
+def test_stage_one_is_priced_where_its_price_is_known():
+    curves, axes = explorer.rounds_chart(made_rounds(), style.method_styles(METHODS))
+    before = {curve["method"]: curve["before"] for curve in curves}
+    assert before["proposed"] == {"round": 0, "channel_uses": 10_000, "bits": 1500, "airtime": 100}
+    assert before["supervised"] == {"round": 0, "channel_uses": 0, "bits": 0, "airtime": 0}  # has no stage I
+    assert before["simclr"] == {"round": 0, "channel_uses": None, "bits": None, "airtime": None}
+    assert axes[-1].title.endswith("(s)")
+
+
 def test_seeds_that_diverged_are_left_out_and_named():
     rounds = made_rounds(diverged={("simclr", 3), *(("barlow_twins", seed) for seed in range(5))})
-    curves, _ = explorer.rounds_chart(rounds, style.method_styles(METHODS), None)
+    curves, _ = explorer.rounds_chart(rounds, style.method_styles(METHODS))
     counts = {curve["method"]: (curve["seeds"], curve["diverged"]) for curve in curves}
     assert counts == {"proposed": (5, 0), "simclr": (4, 1), "barlow_twins": (0, 5), "supervised": (5, 0)}
     assert all(curve["mean"] == curve["round"] == [] for curve in curves if curve["method"] == "barlow_twins")
@@ -117,17 +132,16 @@ def test_seeds_that_diverged_are_left_out_and_named():
 
 
 def test_few_seeds_have_their_range_and_one_has_no_band():
-    two, _ = explorer.rounds_chart(made_rounds(seeds=[0, 1]), style.method_styles(METHODS), None)
-    one, axes = explorer.rounds_chart(made_rounds(seeds=[0]), style.method_styles(METHODS), None)
+    two, _ = explorer.rounds_chart(made_rounds(seeds=[0, 1]), style.method_styles(METHODS))
+    one, _ = explorer.rounds_chart(made_rounds(seeds=[0]), style.method_styles(METHODS))
     assert all(
         low <= mean <= high for curve in two for low, mean, high in zip(*(curve[k] for k in ("low", "mean", "high")))
     )
     assert all(curve["low"] == curve["high"] == [None] * 6 for curve in one)
-    assert "airtime" not in {axis.name for axis in axes} | one[0].keys()
 
 
 def test_of_many_evaluations_every_nth_is_kept_and_the_last():
-    curves, _ = explorer.rounds_chart(made_rounds(5000, seeds=[0]), style.method_styles(METHODS), None)
+    curves, _ = explorer.rounds_chart(made_rounds(5000, seeds=[0]), style.method_styles(METHODS))
     for curve in curves:
         assert curve["round"][0] == 0 and curve["round"][-1] == 49_990
         assert len(curve["round"]) <= explorer.MOST_POINTS // len(curves) + 2
@@ -150,6 +164,7 @@ def test_an_evaluation_at_one_snr_has_a_table_and_no_slider():
 @pytest.mark.parametrize("experiment", ["nyud2-small", "rooms"])
 def test_a_page_of_kept_results_is_small(experiment):
     rounds = collect_rounds([ROOT / f"results/reference/{experiment}/tables/rounds.csv"], methods=METHODS)
+    rounds = with_costs(rounds, None, STAGE_ONE, symbols_per_s=8e5)
     page = made_page(rounds, tables=kept_tables(experiment))
     assert len(page.encode()) < LARGEST / 2
 
@@ -212,7 +227,11 @@ class Explorer(Page):
     def __init__(self, driver, file):
         super().__init__(driver, file)
         self.until(lambda: len(self.all(".chart svg.marks")) == len(self.all("form[data-chart]")) > 0)
-        self.until(lambda: self.driver.execute_script("return [...document.querySelectorAll('form[data-chart]')].every(form => form.dataset.shown)"))
+        self.until(
+            lambda: self.driver.execute_script(
+                "return [...document.querySelectorAll('form[data-chart]')].every(form => form.dataset.shown)"
+            )
+        )
 
     def all(self, css):
         return self.driver.find_elements("css selector", css)
@@ -256,6 +275,9 @@ def test_keys_alone_choose_the_axis_the_snr_and_the_methods(opened):
     for radio, title in zip(axis, ("Channel uses so far", "Bits so far", "Airtime so far"), strict=False):
         opened.press(radio, Keys.ARROW_RIGHT).until(lambda title=title: title in titles())
     assert opened.shown()["axis"] == "airtime"
+    priced = opened.all("form[data-chart=curves] [name=stage_one]")
+    opened.press(priced[0], Keys.ARROW_RIGHT).until(lambda: len(opened.lines()) == 2)  # of the others no price is known
+    opened.press(priced[1], Keys.ARROW_LEFT).until(lambda: len(opened.lines()) == 4)
     opened.press(opened.all("form[data-chart=curves] [name=snr]")[0], Keys.ARROW_RIGHT)
     opened.until(lambda: opened.shown()["snr"] == "20" and opened.lines() != before)
     opened.press(opened.all("form[data-chart=curves] [value=simclr]")[0], Keys.SPACE)

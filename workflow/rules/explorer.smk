@@ -11,13 +11,14 @@ rule explorer:
         per_class=f"{TABLES}/per_class.csv",
         claims=[f"{TABLES}/claims.csv"] * artefacts.speaks_to_claims(CONFIG),
         claim_tests=[f"{TABLES}/claim_tests.csv"] * artefacts.speaks_to_claims(CONFIG),
-        overhead=[f"{TABLES}/pretraining_overhead.csv"] * bool(CONFIG.pretrained_methods()),
+        overhead=stage_one_overhead(),
         evaluations=[f"{TABLES}/{name}.csv" for name in CONFIG.evaluations],
         counts=f"{RESULTS}/data/class_counts.csv",
         frame=report_source("explorer.html"),
         looks=report_source("explorer.css"),
         script=report_source("explorer.js"),
         code=sources(
+            "semcom.analysis.costs",
             "semcom.analysis.evaluations",
             "semcom.figures.explorer",
             "semcom.figures.explorer_tables",
@@ -39,7 +40,8 @@ rule explorer:
         experiment=CONFIG.experiment,
         methods=CONFIG.grid.methods,
         labels=CONFIG.labels(),
-        seconds_per_use=None,
+        stage_one=STAGE_ONE,
+        ledger=CONFIG.ledger.model_dump(),
         conditions={name: condition_labels(name) for name in CONFIG.evaluations},
     message:
         "Write {output}"

@@ -4,16 +4,25 @@ from pathlib import Path
 
 import pandas as pd
 
+from semcom.analysis.costs import with_costs
 from semcom.analysis.evaluations import collect_evaluations
 from semcom.analysis.records import collect_rounds, told_split
 from semcom.common.files import write_text
 from semcom.common.reporting import reported_to
 from semcom.figures import explorer, explorer_tables
+from semcom.link.airtime import symbol_rate
 
 with reported_to(snakemake.log[0]):
     given, tables = snakemake.params, snakemake.input
     called = explorer_tables.named_methods(given.labels)
     rounds = collect_rounds([tables.rounds], methods=given.methods)
+    overhead = tables.get("overhead")
+    costs = with_costs(
+        rounds,
+        pd.read_csv(overhead) if overhead else None,
+        given.stage_one,
+        symbols_per_s=symbol_rate(given.ledger["bandwidth_hz"], given.ledger["roll_off"]),
+    )
     scenes = pd.read_csv(tables.counts)["test"]
     sections = [explorer_tables.claims(pd.read_csv(path)) for path in tables.get("claims", [])]
     sections += [
@@ -21,7 +30,7 @@ with reported_to(snakemake.log[0]):
         explorer_tables.rounds_to_target(pd.read_csv(tables.rounds_to_target), called),
     ]
     sections += [explorer_tables.claim_tests(pd.read_csv(path), called) for path in tables.get("claim_tests", [])]
-    sections += [explorer_tables.pretraining_overhead(pd.read_csv(path), called) for path in tables.get("overhead", [])]
+    sections += [explorer_tables.pretraining_overhead(pd.read_csv(overhead), called)] if overhead else []
     sections.append(explorer_tables.per_class(pd.read_csv(tables.per_class), called))
     parts = {name: Path(tables[name]).read_text(encoding="utf-8") for name in ("frame", "looks", "script")}
     page = explorer.page(
@@ -29,8 +38,7 @@ with reported_to(snakemake.log[0]):
         experiment=given.experiment,
         methods=given.methods,
         labels=given.labels,
-        rounds=rounds,
-        seconds_per_use=given.seconds_per_use,
+        rounds=costs,
         majority_accuracy=scenes.max() / scenes.sum() if told_split(rounds) == "test" else None,
         evaluations={
             name: (collect_evaluations([path], methods=given.methods), given.conditions[name])

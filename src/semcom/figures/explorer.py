@@ -56,7 +56,6 @@ def page(
     methods: Sequence[str],
     labels: Mapping[str, str],
     rounds: pd.DataFrame,
-    seconds_per_use: float | None,
     majority_accuracy: float | None,
     evaluations: Mapping[str, tuple[pd.DataFrame, Mapping[str, str]]],
     tables: Sequence[str],
@@ -66,8 +65,7 @@ def page(
     Args:
         methods: of the grid, in its order.
         labels: what methods are called.
-        rounds: of `records.collect_rounds`.
-        seconds_per_use: airtime of a channel use, or None to leave airtime out.
+        rounds: of `costs.with_costs`, with airtime.
         majority_accuracy: share of the test scenes' most frequent class, for a reference line, or None.
         evaluations: each a table of `evaluations.collect_evaluations`, and what its conditions are called.
         tables: further sections, of `explorer_tables`.
@@ -75,16 +73,21 @@ def page(
     called = explorer_tables.named_methods(labels)
     looks = style.method_styles(methods, labels)
     split = told_split(rounds)
-    curves, axes = rounds_chart(rounds[rounds["split"] == split], looks, seconds_per_use)
+    curves, axes = rounds_chart(rounds[rounds["split"] == split], looks)
     y = f"Accuracy on {split} scenes (%)"
     charts = {"curves": _spec(curves, looks, called, y, axes=axes, majority=majority_accuracy)}
-    sections = [_curves_section(curves, axes, looks, called, split)]
+    reference = (
+        f" Dashed: the most frequent class, {explorer_tables.percent(majority_accuracy)} %."
+        if majority_accuracy
+        else ""
+    )
+    sections = [_curves_section(curves, axes, looks, called, reference)]
     for name, (table, conditions) in evaluations.items():
         told = table[table["split"] == split]
         cells = tested_chart(told)
         if cells:
             charts[f"tested-{name}"] = _spec(cells, looks, called, y, axes=None, majority=majority_accuracy)
-            sections.append(_tested_section(name, cells, looks, called, conditions))
+            sections.append(_tested_section(name, cells, looks, called, conditions, reference))
     whole = [
         explorer_tables.evaluation(name, table, called, conditions) for name, (table, conditions) in evaluations.items()
     ]
@@ -101,56 +104,53 @@ def page(
 
 
 def rounds_chart(
-    rounds: pd.DataFrame, looks: Mapping[str, style.MethodStyle], seconds_per_use: float | None
+    rounds: pd.DataFrame, looks: Mapping[str, style.MethodStyle]
 ) -> tuple[list[dict[str, Any]], list[Axis]]:
     """A curve for every method, SNR and label fraction, and what may stand on the axis.
 
     Args:
-        rounds: of one split.
+        rounds: of one split, as `costs.with_costs` has them, with airtime.
 
     Returns:
-        Of each curve: method, snr, labels, seeds, diverged, and lists of one length: round, uses, bits, airtime (as far
-        as it is known), mean, low, high (in per cent; the band that `panels.band` chooses, None where there is none).
-        Where every seed diverged, the lists are empty.
+        Of each curve: method, snr, labels, seeds, diverged; lists of one length: round, and what was spent by then of
+        channel_uses, bits and airtime, and mean, low, high (in per cent; the band that `panels.band` chooses, None where
+        there is none); and `before`, what stage I costs by the same names where the devices are apart, None where it is
+        not known. Where every seed diverged, the lists are empty.
     """
-    grid = list(rounds.groupby(["label_fraction", "snr_db"]))
-    cells = {
-        (method, key): group[group["method"] == method] for key, group in grid for method in looks
-    }  # fmt: skip
+    groups = list(rounds.groupby(["label_fraction", "snr_db"]))
+    cells = {(method, key): group[group["method"] == method] for key, group in groups for method in looks}
     by_seed = {key: panels.by_seed(cell, "round", "accuracy", diverged=False) for key, cell in cells.items()}
     band, _ = panels.band(by_seed.values())
     drawn = {key: values for key, values in by_seed.items() if len(cells[key])}
     most = max(FEWEST_POINTS, MOST_POINTS // max(1, len(drawn)))
-    uses = rounds[["uplink_channel_uses", "downlink_channel_uses"]].sum(axis=1)
-    unit, scale = _airtime_unit(float(uses.max()) * seconds_per_use) if seconds_per_use else ("", 0.0)
+    unit, scale = _airtime_unit(float((rounds["airtime"] + rounds["stage_one_airtime"].fillna(0)).max()))
+    scales = {"channel_uses": 1.0, "bits": 1.0, "airtime": scale}
     curves = []
     for (method, (fraction, snr)), values in drawn.items():
         cell = cells[method, (fraction, snr)]
-        kept = _thinned(len(values), most)
-        values = values.iloc[kept]
+        values = values.iloc[_thinned(len(values), most)]
         # What is sent depends on the round alone, so that seeds differ in nothing here.
-        costs = cell.groupby("round")[
-            ["uplink_channel_uses", "downlink_channel_uses", "uplink_bits", "downlink_bits"]
-        ].max()
-        costs = costs.loc[values.index]
-        spent = costs["uplink_channel_uses"] + costs["downlink_channel_uses"]
+        spent = cell.groupby("round")[list(scales)].max().loc[values.index]
+        prices = {name: _short(cell[f"stage_one_{name}"].max() * scales[name]) for name in scales}
         curve = {"method": method, "snr": spelled_number(snr), "labels": spelled_number(fraction)}
         curve |= {"seeds": values.shape[1], "diverged": panels.diverged_count(cell)[0]}
-        curve |= {"round": values.index.tolist(), "uses": spent.tolist()}
-        curve |= {"bits": (costs["uplink_bits"] + costs["downlink_bits"]).tolist()}
-        if seconds_per_use:
-            curve["airtime"] = [float(f"{value:.6g}") for value in spent * seconds_per_use * scale]
+        curve |= {"round": values.index.tolist(), "before": {"round": 0, **prices}}
+        curve |= {name: [_short(value * scales[name]) for value in spent[name]] for name in scales}
         curves.append(curve | _mean_and_band(values, band))
     axes = [
         Axis("round", "rounds", "Communication rounds", ",~r"),
-        Axis("uses", "channel uses", "Channel uses so far, up and down, all devices", "~s"),
+        Axis("channel_uses", "channel uses", "Channel uses so far, up and down, all devices", "~s"),
         Axis("bits", "bits", "Bits so far, up and down, all devices", "~s"),
+        Axis("airtime", "airtime", f"Airtime so far, up and down, all devices one after the other ({unit})", ",~r"),
     ]
-    if seconds_per_use:
-        axes.append(
-            Axis("airtime", "airtime", f"Airtime so far, up and down, one device after the other ({unit})", ",~r")
-        )
     return curves, axes
+
+
+def _short(value: float) -> float | int | None:
+    """A number to six digits, which take less room; whole numbers whole, None for NaN."""
+    if np.isnan(value):
+        return None
+    return int(value) if value % 1 == 0 else float(f"{value:.6g}")
 
 
 def tested_chart(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -227,11 +227,12 @@ def _spec(
         lists += [axis.name for axis in axes]
         params += [
             {"name": "axis", "value": axes[0].name},
+            {"name": "stage_one", "value": "free"},
             {"name": "titles", "value": {axis.name: axis.title for axis in axes}},
             {"name": "ticks", "value": {axis.name: axis.tick for axis in axes}},
         ]
         title, tick = "titles[axis]", "format(datum.value, ticks[axis])"
-        x_transform = {"calculate": "datum[axis]", "as": "x"}
+        x_transform = {"calculate": "datum[axis] + (stage_one == 'priced' ? datum.before[axis] : 0)", "as": "x"}
     else:
         lists.append("tested")
         params.append({"name": "at", "value": first.get("tested", [0])[0]})
@@ -240,6 +241,7 @@ def _spec(
     edges = [edge for curve in curves for name in ("mean", "low", "high") for edge in curve[name] if edge is not None]
     limits = [5 * np.floor(min(edges) / 5), min(100, 5 * np.ceil(max(edges) / 5))] if edges else [0, 100]
     here = " && ".join(f"datum.{name} == {name}" for name in chosen)
+    here += " && (stage_one == 'free' || isValid(datum.before[axis]))" if axes else ""
     methods = list(looks)
     color = {"field": "method", "type": "nominal", "legend": None, "scale": {"domain": methods, "range": [look.color for look in looks.values()]}}  # fmt: skip
     dash = {"field": "method", "type": "nominal", "legend": None, "scale": {"domain": methods, "range": [_dashes(look) for look in looks.values()]}}  # fmt: skip
@@ -247,7 +249,14 @@ def _spec(
         "field": "x",
         "type": "quantitative",
         "scale": {"zero": False, "nice": False},
-        "axis": {"title": None, "labelExpr": tick, "labelOverlap": True, "tickCount": 8, "grid": False},
+        "axis": {
+            "title": None,
+            "labelExpr": tick,
+            "labelOverlap": True,
+            "labelFlush": True,
+            "tickCount": 8,
+            "grid": False,
+        },
     }
     y = {"field": "mean", "type": "quantitative", "title": y_title, "scale": {"domain": limits}}
     tooltip = [
@@ -310,9 +319,11 @@ def _curves_section(
     axes: Sequence[Axis],
     looks: Mapping[str, style.MethodStyle],
     called: Callable[[str], str],
-    split: str,
+    reference: str,
 ) -> str:
     controls = _choice("axis", "Against", {axis.name: axis.label for axis in axes})
+    if any(curve["before"]["bits"] != 0 for curve in curves):
+        controls += _choice("stage_one", "Stage I", {"free": "free", "priced": "priced"})
     controls += _places(curves) + _methods(looks, called)
     lost = [
         f"{called(curve['method'])} at {explorer_tables.decibels(float(curve['snr']))} dB, "
@@ -324,7 +335,9 @@ def _curves_section(
     return _section(
         "curves",
         "Accuracy curves",
-        f"Line: mean over the seeds that did not diverge. Band: {_band_text(curves)} Costs are those of stage II.{reference}{note}",
+        f"Line: mean over the seeds that did not diverge. Band: {_band_text(curves)} Stage I "
+        f"is free where the devices' scenes were recorded together; priced, the curve begins at what stage I sends where they "
+        f"are apart.{reference}{note}",
         controls,
     )
 
@@ -335,6 +348,7 @@ def _tested_section(
     looks: Mapping[str, style.MethodStyle],
     called: Callable[[str], str],
     conditions: Mapping[str, str],
+    reference: str,
 ) -> str:
     tested = sorted({snr for cell in cells for snr in cell["tested"]})
     used = dict.fromkeys(cell["condition"] for cell in cells)
@@ -352,7 +366,7 @@ def _tested_section(
         identity,
         f"SNR at test: {name}",
         f"Trained links, tested at other SNRs than they were trained at. Line: mean over the seeds that did not diverge. "
-        f"Band: {_band_text(cells)} The table has the values at the SNR of the slider.",
+        f"Band: {_band_text(cells)} The table has the values at the SNR of the slider.{reference}",
         controls + slider,
         '<div class="scrolls" tabindex="0" role="region" aria-label="Values at this SNR"><table class="values" '
         'aria-live="polite"><thead><tr><th>Method</th><th class="number">Accuracy (%)</th><th class="number">Band</th>'
