@@ -8,6 +8,7 @@ from base64 import b64decode
 from pathlib import Path
 from urllib.parse import unquote
 
+import pandas as pd
 import pytest
 import yaml
 from browser import Page
@@ -122,12 +123,40 @@ def test_the_contact_sheet_can_be_seen_from_its_top(reader):
     assert place["top"] >= 0 and place["right"] <= width  # what lies below the window can be scrolled to
 
 
-def test_the_start_page_says_what_was_run_and_leads_on(reader):
+def test_the_first_page_shows_figure_4_the_verdicts_and_the_way_on_but_no_graph(reader, finished):
     page = reader.until(lambda: reader.visible("//main | //div[h1 or .//h1][not(ancestor::nav)]"))[0].text
     said = ["Experiment test", "Methods: proposed, simclr, barlow twins, supervised", "SNR: 10 dB", "Labels: 100, 50 %"]
     assert not [words for words in said if words not in page]
+    figure = reader.until(lambda: reader.visible("//img[starts-with(@alt, 'Figure 4')]"))[0]
+    assert int(figure.get_property("naturalWidth")) > 0 and figure.size["width"] > 600
+    drawing = b64decode(figure.get_attribute("src").partition(",")[2])
+    assert drawing == (finished / "results/test/figures/figure4.svg").read_bytes()
+    claims = pd.read_csv(finished / "results/test/tables/claims.csv")
+    rows = [row.text.split() for row in reader.visible("//table[contains(@class, 'verdicts')]/tbody/tr")]
+    assert len(rows) == len(claims) > 5
+    for row, claim in zip(rows, claims.itertuples(), strict=True):
+        tests = f"{claim.tests_holds} of {claim.tests} hold" if claim.tests else "none"
+        assert f"{claim.statement} {claim.verdict} {tests}" in " ".join(row)
+    assert not reader.driver.find_elements("id", "rulegraph")
     reader.click("//p/a[normalize-space()='Figures'] | //li//a[normalize-space()='Figures']")
     assert reader.until(lambda: reader.visible("//nav//tbody/tr"))
+    beside = reader.visible("//li//a[normalize-space()='file of its own']")[0].get_property("href")
+    assert beside == (finished / "results/test/explorer.html").as_uri()
+
+
+def test_the_graph_of_the_rules_stays_in_the_menu(reader):
+    reader.click("//nav//a[normalize-space()='Workflow']")
+    assert reader.until(lambda: reader.visible("//div[@id='rulegraph']//*[name()='canvas' or name()='svg']"))
+
+
+def test_the_explorer_works_within_the_report(reader):
+    assert reader.open_category("Explorer") == ["Curves, SNR at test, and tables to sort"]
+    reader.show("Curves, SNR at test, and tables to sort")
+    frame = reader.until(lambda: reader.visible("//iframe"))[0]
+    reader.driver.switch_to.frame(frame)
+    lines = "//div[@id='chart-curves']//*[contains(@class, 'mark-line')]//*[name()='path'][@d]"
+    assert len(reader.until(lambda: reader.visible(lines))) == 4
+    reader.driver.switch_to.default_content()
 
 
 def test_a_partial_configuration_and_a_snakemake_off_the_path_give_a_report(finished_copy):

@@ -239,6 +239,7 @@ def _spec(
         title, tick = "'SNR at test (dB)'", "replace(format(datum.value, '~r'), '-', '\N{MINUS SIGN}')"
         x_transform = {"calculate": "datum.tested", "as": "x"}
     edges = [edge for curve in curves for name in ("mean", "low", "high") for edge in curve[name] if edge is not None]
+    edges += [100 * majority] if majority is not None else []
     limits = [5 * np.floor(min(edges) / 5), min(100, 5 * np.ceil(max(edges) / 5))] if edges else [0, 100]
     here = " && ".join(f"datum.{name} == {name}" for name in chosen)
     here += " && (stage_one == 'free' || isValid(datum.before[axis]))" if axes else ""
@@ -323,7 +324,9 @@ def _curves_section(
 ) -> str:
     controls = _choice("axis", "Against", {axis.name: axis.label for axis in axes})
     if any(curve["before"]["bits"] != 0 for curve in curves):
-        controls += _choice("stage_one", "Stage I", {"free": "free", "priced": "priced"})
+        controls += _choice(
+            "stage_one", "Stage I", {"free": "free, recorded together", "priced": "priced, devices apart"}
+        )
     controls += _places(curves) + _methods(looks, called)
     lost = [
         f"{called(curve['method'])} at {explorer_tables.decibels(float(curve['snr']))} dB, "
@@ -336,8 +339,8 @@ def _curves_section(
         "curves",
         "Accuracy curves",
         f"Line: mean over the seeds that did not diverge. Band: {_band_text(curves)} Stage I "
-        f"is free where the devices' scenes were recorded together; priced, the curve begins at what stage I sends where they "
-        f"are apart.{reference}{note}",
+        f"sends nothing where the scenes of all devices were recorded together; where the devices are apart, the curve begins "
+        f"at what it sends.{reference}{note}",
         controls,
     )
 
