@@ -253,7 +253,9 @@ def test_a_pipe_or_a_link_in_place_of_a_lock_is_refused_at_once(tmp_path):
         claim(["0"], tmp_path)
     (tmp_path / "target").touch()
     (tmp_path / "1.0.lock").symlink_to(tmp_path / "target")
-    with pytest.raises(InputError, match=r"^.*/1\.0\.lock: cannot be opened, to claim a GPU \(.*\); set TMPDIR to [^\n]*$"):
+    with pytest.raises(
+        InputError, match=r"^.*/1\.0\.lock: cannot be opened, to claim a GPU \(.*\); set TMPDIR to [^\n]*$"
+    ):
         claim(["1"], tmp_path)
 
 

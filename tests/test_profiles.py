@@ -16,7 +16,7 @@ from semcom.runs.slurm_preflight import Nodes, Request, check, faults, parse_sin
 
 PROFILES = ("slurm-gpu", "slurm-cpu", "local-gpu")
 TRAINING = {"pretrain", "finetune", "calibrate"}
-QUEUED = TRAINING | {"render_rooms", "ingest"}
+QUEUED = TRAINING | {"render_rooms", "ingest", "evaluate"}
 # In the format that we ask of sinfo: two kinds of GPU node, one of them with the socket of each GPU; nodes without.
 SINFO = """\
 gpu*|mix|32|256000|gpu:a100:4(S:0-1)|1-00:00:00
@@ -36,7 +36,9 @@ def test_a_profile_is_found_by_its_name_alone(name):
     """A folder in the root, and no link, which some ways of unpacking lose."""
     folder = ROOT / name
     assert folder.is_dir() and not folder.is_symlink()
-    assert [path.name for path in folder.iterdir()] == ["profile.yaml"]  # with a config.yaml beside it, which one counts?
+    assert [path.name for path in folder.iterdir()] == [
+        "profile.yaml"
+    ]  # with a config.yaml beside it, which one counts?
 
 
 @pytest.mark.parametrize(("name", "gpus"), [("slurm-gpu", 1), ("local-gpu", 1), ("slurm-cpu", None)])

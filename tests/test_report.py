@@ -21,6 +21,8 @@ ITEMS = {
     "Figures": [
         "Figure 4: accuracy with 100 % of the labels",
         "Figure 5: accuracy with 50 % of the labels",
+        "Figure 4 against channel uses, with 100 % of the labels",
+        "Figure 5 against airtime, with 50 % of the labels",
         "Pre-training: loss and gradient norm",
     ],
     "Tables": [
@@ -180,3 +182,4 @@ def test_a_report_that_fails_says_why_in_its_log(finished_copy):
     done = run_snakemake(finished_copy, "report", "--configfile", "tests/config.yaml")
     assert done.returncode != 0 and "results/test/logs/report.log" in done.stdout
     assert "contact_sheet.rst" in (finished_copy / "results/test/logs/report.log").read_text()
+    assert not list((finished_copy / "results/test").glob("*.tmp.html"))

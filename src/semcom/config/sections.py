@@ -403,7 +403,10 @@ class LedgerSettings(Settings):
     bits_per_value: int = silent("bits a digital link would spend on one real value", gt=0)
     bandwidth_hz: float = silent("bandwidth in Hz, for airtime alone: no accuracy depends on it", default=1.0e6, gt=0)
     roll_off: float = silent(
-        "roll-off of the pulses, for airtime alone: bandwidth / (1 + roll-off) symbols a second", default=0.25, ge=0, le=1
+        "roll-off of the pulses, for airtime alone: bandwidth / (1 + roll-off) symbols a second",
+        default=0.25,
+        ge=0,
+        le=1,
     )
 
 

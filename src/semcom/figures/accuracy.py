@@ -157,6 +157,8 @@ def curves_figure(
                 axes.set_xscale("log")
             elif x is ROUNDS:
                 axes.xaxis.get_major_locator().set_params(integer=True)
+            last = max((end for (at, _), end in ends.items() if at == panel or equally_long), default=1)
+            axes.set_xlim(*((0.8 * first, 1.25 * last) if x.logarithmic else (0, 1.02 * max(last, 1))))
             for order, (line, look) in enumerate(looks.items()):
                 for _, run in cells[panel, line].groupby("seed"):  # each against what it has spent itself
                     diverged = _curves(run, x, diverged=True)
@@ -166,8 +168,6 @@ def curves_figure(
                     panels.draw_mean(axes, 100 * mean, look, band, order=order, of=len(looks))
             if majority_accuracy is not None:
                 axes.axhline(100 * majority_accuracy, color="0.45", linewidth=0.8, dashes=(6, 3), zorder=1)
-            last = max((end for (at, _), end in ends.items() if at == panel or equally_long), default=1)
-            axes.set_xlim(*((0.8 * first, 1.25 * last) if x.logarithmic else (0, 1.02 * max(last, 1))))
         panel_axes[0].set_ylabel(f"{split.capitalize()} accuracy (%)")
 
         handles = []

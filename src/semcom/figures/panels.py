@@ -123,12 +123,16 @@ def draw_mean(
 
 
 def draw_diverged(axes: Axes, curves: pd.DataFrame, look: style.MethodStyle, *, level: float) -> None:
-    """Each diverged run by itself, up to a cross at its last finite value; without one, at `level` of the axes."""
+    """Each diverged run by itself, up to a cross at its last finite value; without one, at `level` of the axes.
+
+    A run that ended before it has a place on the axis, as at 0 of a logarithmic one, has its cross at the left edge.
+    """
     cross = {"color": look.color, "marker": "x", "markersize": 5.5, "markeredgewidth": 1.4, "clip_on": False}
     for seed in curves:
         run = curves[seed].dropna()
         if run.empty:
-            axes.plot(curves.index[0], level, transform=axes.get_xaxis_transform(), zorder=5, **cross)
+            place = axes.get_xlim()[0] if curves.empty else curves.index[0]
+            axes.plot(place, level, transform=axes.get_xaxis_transform(), zorder=5, **cross)
             continue
         axes.plot(run.index, run, color=look.color, linewidth=0.6, alpha=0.7, zorder=2)
         axes.plot(run.index[-1], run.iloc[-1], zorder=5, **cross)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
@@ -188,7 +189,7 @@ def _check_shapes(own: Mapping, state: Mapping, first: str, settings: EncoderSet
 
 
 def load_saved(path: Path, remedy: str) -> dict:
-    """Read a dict saved by `torch.save` without unpickling code, or by safetensors where that is installed.
+    """Read a dict saved by `torch.save` without unpickling code, or by safetensors.
 
     Raises:
         InputError: the file is missing, damaged, or holds anything else than plain data; the message names which.
@@ -201,7 +202,7 @@ def load_saved(path: Path, remedy: str) -> dict:
         raise fault_of_surroundings(path, error) or error from None
     try:
         # Eight bytes of length, then JSON: no pickle and no zip archive begins so.
-        state = _safetensors(content, path) if content[8:9] == b"{" else _torch(content)
+        state = safetensors.torch.load(content) if content[8:9] == b"{" else _torch(content)
     except InputError:
         raise
     except Exception as error:  # both libraries raise many kinds here, by where in the file the damage lies
@@ -228,17 +229,6 @@ def _torch(content: bytes) -> Any:
             raise ValueError(f"unpacks to {unpacked / 1e6:.0f} MB, which no weights do; save them by torch.save")
     file.seek(0)
     return torch.load(file, map_location="cpu", weights_only=True)
-
-
-def _safetensors(content: bytes, path: Path) -> dict:
-    try:
-        from safetensors.torch import load
-    except ImportError:
-        raise InputError(
-            f"{path}: is a safetensors file, and the library safetensors is not installed; install it, or convert the "
-            "file by torch.save(safetensors.torch.load_file(file), other_file)"
-        ) from None
-    return load(content)
 
 
 def _unreadable(content: bytes, error: Exception) -> str:

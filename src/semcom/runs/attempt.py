@@ -202,8 +202,8 @@ class Attempt:
 
     def _is_of_this_run(self, provenance: Path) -> bool:
         """Whether results are made from what this run is given, by their `record.LAST_WRITTEN`."""
-        with contextlib.suppress(OSError, ValueError):
-            return json.loads(provenance.read_text()).get("fingerprint") == self._fingerprint
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return json.loads(provenance.read_text())["fingerprint"] == self._fingerprint
         return False
 
     def _spent(self) -> Spent:
