@@ -16,7 +16,7 @@ from semcom.analysis.costs import with_costs
 from semcom.analysis.evaluations import COLUMNS as EVALUATION_COLUMNS
 from semcom.analysis.records import ROUNDS_COLUMNS, collect_rounds
 from semcom.analysis.statistics import t_interval
-from semcom.figures import explorer, explorer_tables, style
+from semcom.figures import explorer, explorer_charts, explorer_tables, style
 
 METHODS = ["proposed", "simclr", "barlow_twins", "supervised"]
 LABELS = {"proposed": "Proposed", "simclr": "SimCLR", "barlow_twins": "Barlow Twins", "supervised": "Supervised"}
@@ -93,7 +93,7 @@ def large():
 
 def test_a_curve_is_the_mean_over_seeds_and_its_interval():
     rounds = made_rounds()
-    curves, axes = explorer.rounds_chart(rounds, style.method_styles(METHODS))
+    curves, axes = explorer_charts.rounds_chart(rounds, style.method_styles(METHODS))
     assert [axis.name for axis in axes] == ["round", "channel_uses", "bits", "airtime"] and len(curves) == 16
     for curve in curves:
         cell = rounds[(rounds["method"] == curve["method"]) & (rounds["snr_db"] == float(curve["snr"]))]
@@ -112,7 +112,7 @@ def test_a_curve_is_the_mean_over_seeds_and_its_interval():
 
 
 def test_stage_one_is_priced_where_its_price_is_known():
-    curves, axes = explorer.rounds_chart(made_rounds(), style.method_styles(METHODS))
+    curves, axes = explorer_charts.rounds_chart(made_rounds(), style.method_styles(METHODS))
     before = {curve["method"]: curve["before"] for curve in curves}
     assert before["proposed"] == {"round": 0, "channel_uses": 10_000, "bits": 1500, "airtime": 100}
     assert before["supervised"] == {"round": 0, "channel_uses": 0, "bits": 0, "airtime": 0}  # has no stage I
@@ -122,7 +122,7 @@ def test_stage_one_is_priced_where_its_price_is_known():
 
 def test_seeds_that_diverged_are_left_out_and_named():
     rounds = made_rounds(diverged={("simclr", 3), *(("barlow_twins", seed) for seed in range(5))})
-    curves, _ = explorer.rounds_chart(rounds, style.method_styles(METHODS))
+    curves, _ = explorer_charts.rounds_chart(rounds, style.method_styles(METHODS))
     counts = {curve["method"]: (curve["seeds"], curve["diverged"]) for curve in curves}
     assert counts == {"proposed": (5, 0), "simclr": (4, 1), "barlow_twins": (0, 5), "supervised": (5, 0)}
     assert all(curve["mean"] == curve["round"] == [] for curve in curves if curve["method"] == "barlow_twins")
@@ -132,8 +132,8 @@ def test_seeds_that_diverged_are_left_out_and_named():
 
 
 def test_few_seeds_have_their_range_and_one_has_no_band():
-    two, _ = explorer.rounds_chart(made_rounds(seeds=[0, 1]), style.method_styles(METHODS))
-    one, _ = explorer.rounds_chart(made_rounds(seeds=[0]), style.method_styles(METHODS))
+    two, _ = explorer_charts.rounds_chart(made_rounds(seeds=[0, 1]), style.method_styles(METHODS))
+    one, _ = explorer_charts.rounds_chart(made_rounds(seeds=[0]), style.method_styles(METHODS))
     assert all(
         low <= mean <= high for curve in two for low, mean, high in zip(*(curve[k] for k in ("low", "mean", "high")))
     )
@@ -141,11 +141,11 @@ def test_few_seeds_have_their_range_and_one_has_no_band():
 
 
 def test_of_many_evaluations_every_nth_is_kept_and_the_last():
-    curves, _ = explorer.rounds_chart(made_rounds(5000, seeds=[0]), style.method_styles(METHODS))
+    curves, _ = explorer_charts.rounds_chart(made_rounds(5000, seeds=[0]), style.method_styles(METHODS))
     for curve in curves:
         assert curve["round"][0] == 0 and curve["round"][-1] == 49_990
-        assert len(curve["round"]) <= explorer.MOST_POINTS // len(curves) + 2
-    assert sum(len(curve["mean"]) for curve in curves) > explorer.MOST_POINTS / 2
+        assert len(curve["round"]) <= explorer_charts.MOST_POINTS // len(curves) + 2
+    assert sum(len(curve["mean"]) for curve in curves) > explorer_charts.MOST_POINTS / 2
 
 
 def test_a_run_without_noise_and_one_without_seeds_left_are_shown():
@@ -360,7 +360,7 @@ def test_the_pipeline_writes_it_with_a_slider_for_what_was_asked(finished_copy, 
     file = finished_copy / "results/test/explorer.html"
     assert file.stat().st_size < LARGEST
     page = Explorer(driver, file)
-    assert [form.get_attribute("data-chart") for form in page.all("form")] == ["curves", "tested-swept"]
+    assert [form.get_attribute("data-chart") for form in page.all("form[data-chart]")] == ["curves", "tested-swept"]
     headings = {heading.text for heading in page.all("h2")}
     assert {"Accuracy curves", "SNR at test: swept", "Accuracy at the end of training", "The claims of the paper",
             "Communication to reach a target", "Recall and precision of each class", "Evaluation swept"} <= headings  # fmt: skip

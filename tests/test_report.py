@@ -139,7 +139,7 @@ def test_the_first_page_shows_figure_4_the_verdicts_and_the_way_on_but_no_graph(
     for row, claim in zip(rows, claims.itertuples(), strict=True):
         tests = f"{claim.tests_holds} of {claim.tests} hold" if claim.tests else "none"
         assert f"{claim.statement} {claim.verdict} {tests}" in " ".join(row)
-    assert not reader.driver.find_elements("id", "rulegraph")
+    assert not reader.driver.find_elements("xpath", "//div[@id='rulegraph']")
     reader.click("//p/a[normalize-space()='Figures'] | //li//a[normalize-space()='Figures']")
     assert reader.until(lambda: reader.visible("//nav//tbody/tr"))
     beside = reader.visible("//li//a[normalize-space()='file of its own']")[0].get_property("href")
