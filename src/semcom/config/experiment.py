@@ -386,6 +386,44 @@ class Config(Settings):
                     raise ValueError(f"{at}.silent: '{modality}' is not one of modalities{hint}")
             for method in evaluation.methods or self.grid.methods:
                 self._check_condition(at, method, self.condition_channel(name, condition, method))
+        if evaluation.figure == "uses":
+            self._check_uses(where, name)
+
+    def _check_uses(self, where: str, name: str) -> None:
+        """Accuracy against channel uses needs one SNR of the whole link, and one method at each number of uses of a line."""
+        evaluation = self.evaluations[name]
+        ((condition, settings),) = evaluation.conditions.items()
+        if len(self.grid.snr_db) > 1:
+            raise ValueError(
+                f"{where}.figure: uses shows links of one training, and grid.snr_db has {len(self.grid.snr_db)}; leave one "
+                "of them, or take map"
+            )
+        lines: dict[str, dict[int, str]] = {}
+        for method in evaluation.methods or self.grid.methods:
+            channel = self.condition_channel(name, condition, method)
+            for key, given in (
+                ("snr_offset_db", any(channel.snr_offset_db.values())),
+                ("snr_trace", channel.snr_trace),
+            ):
+                if given:
+                    raise ValueError(
+                        f"{where}.figure: uses draws what the channel carries at one SNR, and channel.{key} gives others; "
+                        f"leave it out in conditions.{condition}, or take conditions"
+                    )
+            sending = [m for m in self.modalities_of(method) if m not in settings.silent]
+            uses = len(sending) * _channel_uses(channel, self.encoder_settings(method).features)
+            line = lines.setdefault(self.family(method), {})
+            if uses in line:
+                raise ValueError(
+                    f"{where}.methods: '{line[uses]}' and '{method}', both like '{self.family(method)}', take {uses} channel "
+                    "uses; leave one of them out"
+                )
+            line[uses] = method
+        if len({uses for line in lines.values() for uses in line}) < 2:
+            raise ValueError(
+                f"{where}.figure: uses has a single number of channel uses; give methods of other encoder.features, or take "
+                "curves"
+            )
 
     def _check_condition(self, at: str, method: str, channel: ChannelSettings) -> None:
         features = self.encoder_settings(method).features
@@ -610,6 +648,15 @@ class Config(Settings):
 def _received_values(channel: ChannelSettings, features: int) -> int:
     modulation = plugins.load("semcom.link.modulation", channel.modulation.name)
     return modulation.received_values(features, modulation.Options(**channel.modulation.options))
+
+
+def _channel_uses(channel: ChannelSettings, features: int) -> int:
+    """Channel uses of one device and scene, pilots included."""
+    modulation = plugins.load("semcom.link.modulation", channel.modulation.name)
+    estimation = plugins.load("semcom.link.estimation", channel.estimation.name)
+    return modulation.channel_uses(
+        features, modulation.Options(**channel.modulation.options)
+    ) + estimation.channel_uses(estimation.Options(**channel.estimation.options))
 
 
 def _link_options() -> Iterator[tuple[str, str, list[str]]]:

@@ -328,9 +328,9 @@ class EvaluationSettings(Settings):
         "SNRs in dB to test at, each system at each; null: the SNR that it was trained at", default=None, min_length=1
     )
     channel_draws: int | None = ours("channel realisations; null: finetune.channel_draws", default=None, gt=0)
-    figure: Literal["curves", "map", "conditions"] | None = ours(
-        "figures/<name>: curves of accuracy against SNR at test, a map of trained by tested SNR, or conditions in rows; "
-        "null: the table alone",
+    figure: Literal["curves", "map", "conditions", "uses"] | None = ours(
+        "figures/<name>: curves of accuracy against SNR at test, a map of trained by tested SNR, conditions in rows, or "
+        "accuracy against the channel uses of an inference, with the limit of the channel; null: the table alone",
         default=None,
     )
     conditions: dict[Name, ConditionSettings] = ours(
@@ -343,8 +343,8 @@ class EvaluationSettings(Settings):
     def _drawable(self) -> Self:
         if self.figure in ("curves", "map") and (self.snr_db is None or len(self.snr_db) < 2):
             raise ValueError(f"figure: {self.figure} is over the SNR at test; give two or more under snr_db")
-        if self.figure == "map" and len(self.conditions) > 1:
-            raise ValueError("figure: a map shows one condition; leave one under conditions, or take curves")
+        if self.figure in ("map", "uses") and len(self.conditions) > 1:
+            raise ValueError(f"figure: {self.figure} shows one condition; leave one under conditions, or take curves")
         return self
 
     @field_validator("snr_db")
