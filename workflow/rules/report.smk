@@ -24,11 +24,24 @@ TABLE_PAGES |= {
     f"tables/{name}": ("Tables", f"{name}: trained links under other conditions", "evaluation")
     for name in CONFIG.evaluations
 }
+for name in CONFIG.baselines:
+    TABLE_PAGES |= {
+        f"tables/{name}_verdict": ("Tables", f"{name}: which way to the server is best", "baselines"),
+        f"tables/{name}_training": ("Tables", f"{name}: what training sends", "baselines"),
+    }
 EVALUATION_FIGURES = [name for name, evaluation in CONFIG.evaluations.items() if evaluation.figure]
 ARTEFACTS = (
     [
         f"{FIGURES}/{name}{suffix}"
-        for name in [*SHOWN, *ACCURACY_BY, *EVALUATION_FIGURES, "confusion", "gradients", "contact_sheet"]
+        for name in [
+            *SHOWN,
+            *ACCURACY_BY,
+            *EVALUATION_FIGURES,
+            *CONFIG.baselines,
+            "confusion",
+            "gradients",
+            "contact_sheet",
+        ]
         for suffix in FORMATS
     ]
     + [
@@ -41,6 +54,7 @@ ARTEFACTS = (
             "per_class",
             *ACCURACY_BY,
             *CONFIG.evaluations,
+            *(f"{name}{part}" for name in CONFIG.baselines for part in ("", "_verdict", "_training")),
         )
     ]
     + [f"{RESULTS}/config.yaml", f"{RESULTS}/data/class_counts.csv"]
