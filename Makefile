@@ -15,8 +15,10 @@ VENV := .venv
 READY := $(VENV)/ready
 # The environment's own `snakemake` and `python` come first.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# What would have pip install elsewhere or less, Python read other modules, or Snakemake other settings.
+unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_NO_DEPS PIP_DRY_RUN PYTHONHOME PYTHONPATH SNAKEMAKE_PROFILE
 
-.PHONY: demo test test-slurm bench gpu-check reference keep lock clean
+.PHONY: demo test test-slurm bench gpu-check reference keep lock clean placed
 
 demo: $(READY)
 	python -m semcom.commands.check config/demo.yaml
@@ -58,12 +60,23 @@ lock:
 		$$(sed -nE 's/^(torch|torchvision|triton|(nvidia|cuda)-[a-z0-9-]+)==.*/--no-emit-package \1/p' envs/lock.txt)
 	grep -E '^torch(vision)?==' envs/requirements.txt >> envs/lock-cpu.txt
 
-$(READY): envs/requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
-		{ echo "Python 3.11 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version); name one: make PYTHON=python3.12 ..."; exit 1; }
+$(READY): envs/requirements.txt pyproject.toml | placed
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || \
+		{ echo "Python 3.11 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1); name one: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --editable '.[browser,format]'
+	$(VENV)/bin/python -m pip install --quiet --no-user --editable '.[browser,format]'
+	@$(VENV)/bin/python -I envs/placed.py --whole
 	touch $@
+
+# Before anything is installed or run: no folder in which nothing could run, no environment of another folder.
+placed:
+	@case "$$PWD" in *[:{}]*) \
+		echo "$$PWD: a colon or brace in the path of the checkout stops Python's environments or Snakemake; rename the folder"; \
+		exit 1;; esac
+	@if [ -L $(VENV)/bin/python ] || [ -e $(VENV)/bin/python ]; then \
+		$(VENV)/bin/python -c '' 2>/dev/null || \
+			{ echo "$(VENV)/bin/python does not start: its Python is gone; remove the environment with 'make clean'"; exit 1; }; \
+		$(VENV)/bin/python -I envs/placed.py $$(test ! -e $(READY) || echo --whole); fi
 
 clean:
 	rm -rf $(VENV)

@@ -2,7 +2,7 @@
 #
 #   snakemake --cores 2 all --configfile=config/demo.yaml     the built-in rooms, in minutes
 #   snakemake --cores all all                                 the paper in full (config/config.yaml)
-#   snakemake --profile slurm-gpu all                         the same on a SLURM cluster (workflow/profiles/README.md)
+#   snakemake --profile slurm-gpu all                         the same on a SLURM cluster (docs/profiles.md)
 #   snakemake --cores 2 results/nyud2/figures/figure4.pdf     one figure, and only what it needs
 #   snakemake -n                                              what would run, and why
 #

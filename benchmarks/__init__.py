@@ -4,3 +4,5 @@
 results/benchmarks/; `make bench` measures all. Both sides of a ratio run by turns in one process (or as processes by
 turns), so that what else the machine does falls on both. These are measurements, not tests: nothing fails on them.
 """
+
+import semcom.figures  # noqa: F401  before matplotlib, for which it chooses a backend

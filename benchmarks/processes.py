@@ -17,7 +17,7 @@ from semcom.config import paths
 from semcom.config.experiment import Config
 
 ROOT = Path(__file__).resolve().parents[1]
-CHECKOUT = ("Snakefile", "workflow", "config", "envs", "src")
+CHECKOUT = ("Snakefile", "workflow", "profiles", "config", "envs", "src")
 
 FIRST_STEP = """
 import sys
@@ -175,7 +175,7 @@ def _raw_file(config: Config, key: str) -> str:
         return config.data.files[key]
     if config.data.rooms:
         return f"{paths.results(config.experiment)}/data/rooms_{key.removesuffix('_mat')}.mat"
-    return f"results/downloads/{Path(config.data.download[key].urls[0]).name}"
+    return paths.download(key, config.data.download[key].sha256)
 
 
 def _pixels(mat: str) -> tuple[int, int]:

@@ -26,6 +26,7 @@ def attempt_in(folder: Path, stage: str = Stage.PRETRAIN, job: dict | None = Non
         job or {},
         seed,
         checkpoint=folder / "run.pt",
+        earlier=folder / "earlier",
         inputs=[],
         outputs=[folder / "results/provenance.json"],
     )

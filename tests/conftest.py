@@ -19,12 +19,15 @@ PARTS = (
     "envs",
     "src",
     "benchmarks",
+    "profiles",
     "slurm-gpu",
     "slurm-cpu",
     "local-gpu",
 )
 
 Snakemake = Callable[..., subprocess.CompletedProcess]
+
+os.environ.pop("SNAKEMAKE_PROFILE", None)  # the developer's own would reach every Snakemake that a test starts
 
 # A shell starts what it runs in the background with SIGINT ignored, and nohup with SIGHUP; processes that tests start
 # would inherit that, and heed no Ctrl-C.
@@ -38,12 +41,8 @@ def copy_checkout(target: Path) -> Path:
     for part in PARTS:
         source = ROOT / part
         (target / part).parent.mkdir(parents=True, exist_ok=True)
-        if source.is_symlink():
-            (target / part).symlink_to(source.readlink())
-        elif source.is_dir():
-            shutil.copytree(
-                source, target / part, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
-            )
+        if source.is_dir():
+            shutil.copytree(source, target / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
         else:
             shutil.copy2(source, target / part)
     return target

@@ -16,6 +16,7 @@ from matplotlib.colors import to_rgb
 
 from conftest import ROOT, run_snakemake
 from semcom.analysis.accuracy_by import ACCURACY, accuracy_by_table
+from semcom.analysis.comparison import read_experiments
 from semcom.analysis.records import ROUNDS_COLUMNS, RUN, write_csv
 from semcom.analysis.statistics import t_interval
 from semcom.commands import compare
@@ -23,7 +24,7 @@ from semcom.common.errors import InputError
 from semcom.config.figure_axes import TAKEN, flattened
 from semcom.config.loading import load_config, parse_config
 from semcom.config.stage import Stage
-from semcom.figures import style
+from semcom.figures import comparison, style
 from semcom.figures.accuracy import accuracy_figure
 from semcom.figures.accuracy_by import accuracy_by_figure
 from semcom.figures.panels import save
@@ -366,6 +367,20 @@ def test_experiments_stand_in_one_figure(finished_experiments):
     table = pd.read_csv(out / "accuracy.csv").set_index(["experiment", "method", "label_fraction", "snr_db", "round"])
     mean = np.mean([accuracy("proposed", 10.0, 1.0, seed, 20) + 0.16 for seed in (0, 1, 2)])
     assert table.loc[("16 wide", "proposed", 1.0, 10.0, 20), "accuracy_mean"] == pytest.approx(mean, rel=1e-5)
+
+
+@pytest.mark.parametrize("methods", [["proposed", "supervised"], ["proposed"]])
+def test_a_method_has_one_look_in_all_experiments_unless_the_experiments_alone_differ(finished_experiments, methods):
+    experiments = read_experiments([finished_experiments / name for name in ("narrow", "wide")], None)
+    found = comparison.looks([(e, method) for e in experiments for method in methods])
+    own = style.method_styles(methods)
+    for method in methods:
+        narrow, wide = found["narrow", method], found["wide", method]
+        assert (narrow.color, narrow.marker) == (own[method].color, own[method].marker)
+        same_method = (narrow.color, narrow.marker) == (wide.color, wide.marker)
+        assert same_method == (len(methods) > 1) and narrow.linestyle != wide.linestyle
+        assert (narrow.filled, wide.filled) == (True, len(methods) == 1)
+    assert len({(look.color, look.marker, str(look.linestyle)) for look in found.values()}) == len(found)
 
 
 def test_experiments_stand_along_a_key_of_their_configurations(finished_experiments):

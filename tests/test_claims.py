@@ -6,9 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semcom.analysis.claims import ABOUT_HALF, FAR, STATEMENTS, claim_tests, claim_verdicts
+from semcom.analysis.claims import (
+    ABOUT_HALF,
+    FAR,
+    SHARE,
+    STATEMENTS,
+    claim_tests,
+    claim_verdicts,
+    verdict_on,
+)
 from semcom.analysis.records import ROUNDS_COLUMNS, STEPS_COLUMNS
 from semcom.analysis.statistics import t_interval
+from semcom.analysis.tables import rounds_to_target
 from semcom.config.sections import TableSettings
 
 SETTINGS = TableSettings(last_evaluations=2, smooth_evaluations=1, hold_evaluations=1, targets=[1.0])
@@ -84,12 +93,12 @@ def test_far_higher_means_five_points(lead, verdict):
     assert verdicts(claim_tests(runs(accuracy), None, SETTINGS))["c"] == verdict
 
 
-def test_a_lead_that_is_lost_holds_in_part_only():
+def test_a_lead_that_is_lost_contradicts_that_it_holds_at_every_stage():
     def accuracy(method, r, seed):
         return 0.5 + (0.3 - 0.006 * r + jitter(seed) if method == "proposed" else 0.0)
 
     tests = claim_tests(runs(accuracy), None, SETTINGS)
-    assert verdicts(tests)["a"] == "holds" and verdicts(tests)["b"] == "holds in part"
+    assert verdicts(tests)["a"] == "holds" and verdicts(tests)["b"] == "contradicted"
     thirds = tests[tests["claim"] == "b"].groupby("statistic", sort=False)["verdict"].agg(set)
     assert thirds.tolist() == [{"holds"}, {"not shown"}, {"contradicted"}]
 
@@ -140,7 +149,7 @@ def test_gradients_explode_where_they_grow_tenfold_or_the_run_diverged():
 
     flat = runs(lambda *_: 0.5)
     assert verdicts(claim_tests(flat, steps(norms), SETTINGS))["e"] == "holds"
-    assert verdicts(claim_tests(flat, steps(lambda *_: 1.0), SETTINGS))["e"] == "holds in part"  # neither explodes
+    assert verdicts(claim_tests(flat, steps(lambda *_: 1.0), SETTINGS))["e"] == "contradicted"  # neither explodes
     diverged = claim_tests(flat, steps(lambda *_: 1.0, status="diverged"), SETTINGS)
     by_method = diverged[diverged["claim"] == "e"].set_index("side")["verdict"]
     assert by_method.to_dict() == {"below": "contradicted", "above": "holds"}
@@ -154,6 +163,49 @@ def test_gradients_of_stage_two_count_with_half_of_the_labels_only():
     tests = tests[tests["claim"] == "e"]
     assert tests["label_fraction"].tolist() == [0.5, 0.5] and tests["estimate"].tolist() == [20.0, 20.0]
     assert tests["verdict"].tolist() == ["contradicted", "holds"]  # both explode: below and above the threshold
+
+
+@pytest.mark.parametrize(
+    ("ended", "verdict"),
+    [
+        (["holds", "holds"], "holds"),
+        (["holds", "not shown"], "holds in part"),
+        (["not shown", "not shown"], "not shown"),
+        (["holds", "not shown", "contradicted"], "contradicted"),
+        (["not shown", "contradicted"], "contradicted"),
+        ([], "not tested"),
+    ],
+)
+def test_a_claim_is_that_all_its_tests_come_out_as_claimed(ended, verdict):
+    assert verdict_on(ended) == verdict_on(reversed(ended)) == verdict
+
+
+def test_seeds_that_all_lead_by_the_threshold_do_not_pass_it():
+    def accuracy(method, r, seed):
+        return 0.1 + (FAR if method == "proposed" else 0.0)  # in float64, 0.1 + 0.05 - 0.1 is more than 0.05
+
+    tests = claim_tests(runs(accuracy), None, SETTINGS)
+    assert set(tests[tests["claim"] == "c"]["verdict"]) == {"not shown"}
+
+
+@pytest.mark.parametrize(("ours", "supervised"), [(0, 0), (20, 0), (0, 20), (None, 20), (20, None), (None, None)])
+def test_the_ratio_of_rounds_is_that_of_the_table(ours, supervised):
+    """One seed, so that a ratio of medians and a median of ratios are the same; None: never reached."""
+    first = {"proposed": ours, "supervised": supervised}
+
+    def accuracy(method, r, seed):
+        if method == "supervised" and r == 100:
+            return 0.5  # the plateau; held only where it began before
+        return 0.5 if first[method] is not None and r >= first[method] else 0.2
+
+    settings = SETTINGS.model_copy(update={"last_evaluations": 1, "hold_evaluations": 2, "targets": [SHARE]})
+    grid = runs(accuracy, fractions=[1.0], snrs=[10.0])
+    grid = grid[grid["seed"] == 0]
+    tests = claim_tests(grid, None, settings)
+    tests = tests[tests["claim"] == "f"]["estimate"].tolist()
+    table = rounds_to_target(grid, settings, methods=["supervised", "proposed"]).set_index("method")
+    ratio = table.loc["proposed", "rounds_ratio_to_supervised"]
+    assert tests == ([] if np.isnan(ratio) else [ratio])
 
 
 def test_one_seed_shows_nothing():

@@ -22,11 +22,10 @@ PAGES = [
     ROOT / "config/README.md",
     ROOT / "config/studies/README.md",
     ROOT / "results/README.md",
-    ROOT / "workflow/profiles/README.md",
 ]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 OWN = {"mine.yaml", "FILE", "<file>"}  # configurations that a reader writes
-FOLDERS = ("config", "docs", "src", "workflow", "results/reference", "benchmarks", "envs", "tests")
+FOLDERS = ("config", "docs", "src", "workflow", "results/reference", "benchmarks", "envs", "tests", "slurm-gpu", "slurm-cpu", "local-gpu")
 COVERED = ("README.md", "docs/findings.md", "docs/settings-search.md")  # every number of theirs from a table is quoted
 # Numbers of these pages that no table holds: settings, versions, sizes of files, and counts from the data set.
 NO_TABLES = {

@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from test_kept_systems import asked
 
 from conftest import ROOT, run_snakemake
 from semcom.common.errors import InputError
@@ -20,6 +19,7 @@ from semcom.models.system import System
 from semcom.rng import stream
 from semcom.training.finetune import finetune, round_costs
 from semcom.training.reevaluation import reevaluate
+from test_kept_systems import asked
 from test_stages import made_scenes, stage_two
 
 SCENES = 40_000

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
+from semcom.analysis.claims import EXPLODED
 from semcom.common.errors import InputError
 from semcom.data.source import COLOUR_IMAGE, METRIC_DEPTH, SURFACE_NORMALS, ModalitySpec
 from semcom.figures import ablation, accuracy, contact_sheet, style, training_curves
@@ -261,31 +262,59 @@ def scenes(path, modalities=("rgb", "depth")):
     return path
 
 
-def test_ablation_figure_keeps_the_order_and_shows_accuracy_in_percent():
+def ablation_rows(*, growth: float = 2.0) -> pd.DataFrame:
+    """A series of two lines, and one of another beginning."""
     rows = [
-        {
-            "trial": trial,
-            "changes": changes,
-            "score": score,
-            "score_ci95_low": score - 0.02,
-            "score_ci95_high": score + 0.03,
-        }
+        {"trial": trial, "changes": changes, "runs": 6, "diverged": diverged}
+        | {"score": score, "score_ci95_low": score - 0.02, "score_ci95_high": score + 0.03}
         | {"accuracy_labels1": score + 0.01, "accuracy_labels0.5": score - 0.01}
-        | {"first_gradient_norm": 1000.0, "last_gradient_norm": 30.0}
-        for trial, changes, score in (("letter", "", 0.29), ("centred", "options.centre True", 0.31))
+        | {"first_gradient_norm": 1000.0, "last_gradient_norm": 30.0, "gradient_growth": growth}
+        for trial, changes, score, diverged in (
+            ("letter", "", 0.29, 0),
+            ("centred", "options.centre true", 0.31, 1),
+            ("other", "", 0.30, 0),
+        )
     ]
-    figure = ablation.ablation_figure(pd.DataFrame(rows))
-    accuracy, norms = figure.axes
-    assert [tick.get_text() for tick in accuracy.get_yticklabels()] == ["letter\n", "centred\noptions.centre True"]
+    return pd.DataFrame(rows)
+
+
+def test_ablation_figure_keeps_the_order_and_shows_accuracy_in_percent_norms_and_growth(tmp_path):
+    figure = ablation.ablation_figure(ablation_rows(growth=17.5), {"other": "Another"})
+    accuracy, norms, growth = figure.axes
+    names = [tick.get_text() for tick in accuracy.get_yticklabels()]
+    assert names == ["letter", "centred (1 of 6 diverged)", "Another"]
     low, high = accuracy.get_ylim()
     assert low > high  # the first change on top
-    mean, *fractions = [line.get_xdata().tolist() for line in accuracy.get_lines() if line.get_marker() in "o<>"]
-    assert mean == pytest.approx([29, 31])
-    assert fractions == [pytest.approx([30, 32]), pytest.approx([28, 30])]
-    assert norms.get_xscale() == "log" and [list(line.get_xdata()) for line in norms.get_lines()] == [
-        [1000] * 2,
-        [30] * 2,
+    drawn = {line.get_label(): line for line in accuracy.get_lines()}
+    full, half = drawn["full labels"], drawn["half of the labels"]
+    assert list(full.get_xdata()) == pytest.approx([30, 32, 31]) and list(half.get_xdata()) == pytest.approx(
+        [28, 30, 29]
+    )
+    assert to_hex(full.get_markerfacecolor()) != to_hex(half.get_markerfacecolor())
+    assert [line.get_xdata().tolist() for line in accuracy.get_lines() if line.get_marker() == "o"] == [
+        pytest.approx([29, 31, 30])
     ]
+    assert norms.get_xscale() == "log" and [set(line.get_xdata()) for line in norms.get_lines()] == [{1000}, {30}]
+    assert growth.get_xscale() == "log" and list(growth.get_lines()[0].get_xdata()) == [17.5] * 3
+    assert growth.get_lines()[1].get_xdata() == [EXPLODED, EXPLODED]
+    assert "a diverged run as 0" in texts(figure, tmp_path)
+
+
+def test_ablation_figure_puts_a_change_nearer_to_its_trial_than_to_the_next():
+    figure = ablation.ablation_figure(ablation_rows())
+    accuracy = figure.axes[0]
+    figure.draw_without_rendering()
+    box = {text.get_text(): text.get_window_extent() for text in [*accuracy.texts, *accuracy.get_yticklabels()]}
+    name, change, after = box["centred (1 of 6 diverged)"], box["options.centre true"], box["other"]
+    assert change.y0 - after.y1 > 3 * abs(name.y0 - change.y1)
+    assert all(text.x0 >= 0 for text in box.values())  # within the figure
+
+
+def test_ablation_figure_of_one_label_fraction_without_stage_one_shows_what_there_is():
+    rows = ablation_rows()
+    rows = rows.drop(columns=["accuracy_labels0.5", *rows.filter(like="gradient")])
+    (accuracy,) = ablation.ablation_figure(rows).axes
+    assert [text.get_text() for text in accuracy.get_legend().get_texts()] == ["mean"]
 
 
 def test_contact_sheet_names_classes_and_takes_different_rooms(tmp_path):

@@ -15,7 +15,7 @@ import torch
 from attempts import attempt_in, own_signals  # noqa: F401
 from semcom.analysis.records import write_csv
 from semcom.common.errors import InputError
-from semcom.common.files import is_disk_full, write_text, written_atomically
+from semcom.common.files import is_disk_full, remove_temporaries, write_text, written_atomically
 from semcom.common.reporting import logger, reported_to
 from semcom.models.encoders import make_encoders, save_encoders
 from semcom.rooms.nyud2_writer import write_splits_mat
@@ -87,6 +87,54 @@ def test_what_was_written_is_on_the_disk_before_it_takes_the_name(tmp_path, monk
     monkeypatch.setattr(os, "replace", lambda *paths: (calls.append("replace"), replace(*paths)))
     write_text(tmp_path / "a.txt", "a")
     assert calls == ["fsync", "replace"]
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path):
+    path = tmp_path / "a.txt"
+    with written_atomically(path) as slow:
+        slow.write_text("first")
+        write_text(path, "second")
+        assert path.read_text() == "second"
+    assert path.read_text() == "first" and list(tmp_path.iterdir()) == [path]
+
+
+def test_what_killed_writers_left_is_cleared_once_it_is_old(tmp_path):
+    """And nothing else: neither the work of a living writer, nor another file's, nor a name of the user's own."""
+    names = ["a.csv.12-0123abcd.tmp", "a.csv.13-0123abcd.tmp", "b.csv.12-0123abcd.tmp", "a.csv.tmp", "a.csv.mine.tmp"]
+    for name in names:
+        (tmp_path / name).touch()
+        if name != names[1]:
+            os.utime(tmp_path / name, times=(0, 0))
+    write_text(tmp_path / "a.csv", "a")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.csv", *names[1:]])
+    remove_temporaries(tmp_path / "a.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.csv", *names[2:]])
+
+
+JOB = """
+import sys, time
+from pathlib import Path
+from semcom.common.files import written_atomically
+from semcom.common.reporting import reported_to
+with reported_to(sys.argv[1]), written_atomically(sys.argv[2]) as temporary:
+    temporary.write_text("half")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGINT])
+def test_a_job_that_a_signal_ends_clears_up_and_says_so(number, tmp_path):
+    log = tmp_path / "job.log"
+    with subprocess.Popen(
+        [sys.executable, "-c", JOB, log, tmp_path / "out/a.txt"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as job:
+        job.stdout.readline()
+        job.send_signal(number)
+        assert job.wait(30) == os.EX_TEMPFAIL
+    assert not list((tmp_path / "out").iterdir())
+    (line,) = log.read_text().splitlines()
+    assert " interrupted" in line and (number == signal.SIGINT or f"{number.name}: the same command" in line)
 
 
 WRITER = """

@@ -604,6 +604,17 @@ def test_split_table_of_other_scenes(scenes_h5, tmp_path):
     assert error(table[:-1]).startswith(f"{path}: column scene does not fit the scenes in {scenes_h5}")
     assert error(table.replace({"class": {"office": "kitchen"}})).startswith(f"{path}: column class does not fit")
     assert error(table.replace({"split": {"test": "tets"}})).startswith(f"{path}: column split has 'tets'")
+    first = {official: int((table["split"] == official).to_numpy().argmax()) for official in ("train", "test")}
+    for official, read, allowed in (
+        *(("test", read, "test or withheld") for read in ("train", "validation")),
+        *(("train", read, "train or validation") for read in ("test", "withheld")),
+    ):
+        changed = table.copy()
+        changed.loc[first[official], "split"] = read
+        assert error(changed) == (
+            f"{path}: scene {first[official]} is an official {official} scene and reads '{read}', where only {allowed} may "
+            "stand; make the split again"
+        )
     path.unlink()
     with pytest.raises(InputError, match=r"splits\.csv: cannot be read"):
         load_scenes(scenes_h5, path, device="cpu")

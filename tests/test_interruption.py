@@ -13,7 +13,7 @@ from attempts import attempt_in, own_signals  # noqa: F401
 from semcom.common.errors import InputError, Interrupted
 from semcom.common.reporting import reported_to
 from semcom.runs.record import read_record
-from semcom.runs.signals import ASKED_TO_STOP, Signals, requeue
+from semcom.runs.signals import ASKED_TO_STOP, SUBMITTED_JOB, Signals, requeue
 from semcom.training import optimization
 from semcom.training.finetune import finetune
 from semcom.training.pretrain import pretrain
@@ -64,6 +64,7 @@ def scontrol(tmp_path, monkeypatch) -> Path:
     (tmp_path / "state").write_text("RUNNING\n")
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    monkeypatch.setenv(SUBMITTED_JOB, "4711")
     return tmp_path
 
 
@@ -206,11 +207,26 @@ def test_a_time_too_short_for_a_step_is_not_requeued_for_ever(scontrol):
     assert "raise `runtime`" in read_record(scontrol / "run.json").error
 
 
-def test_an_attempt_whose_checkpoint_cannot_be_saved_is_not_requeued_for_ever(scontrol, signal_in_step, monkeypatch):
-    (scontrol / "run.pt.tmp").symlink_to("/dev/full")  # every write fails with ENOSPC
+def test_an_attempt_whose_checkpoint_cannot_be_saved_is_not_requeued_for_ever(scontrol, signal_in_step):
+    (scontrol / "run.pt").mkdir()  # a checkpoint cannot take its place
     signal_in_step(signal.SIGUSR1, 2)
     with pytest.raises(Interrupted, match="no checkpoint is saved; job 4711 is not requeued"):
         with attempt_in(scontrol) as attempt:
+            run_of("pretrain")(attempt)
+    assert not (scontrol / "asked").exists()
+
+
+@pytest.mark.parametrize("submitted", [None, "4710"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_the_users_own_allocation_is_not_requeued(number, submitted, scontrol, signal_in_step, monkeypatch):
+    """Where Snakemake runs in it, also where that Snakemake was itself started by a job that a pipeline submitted."""
+    monkeypatch.delenv(SUBMITTED_JOB)
+    if submitted:
+        monkeypatch.setenv(SUBMITTED_JOB, submitted)
+    signal_in_step(number, 2)
+    with pytest.raises(Interrupted, match="a checkpoint is saved; the same command goes on from there$"):
+        with attempt_in(scontrol) as attempt:
+            assert "`kill " in read_record(scontrol / "run.json").holder()  # and not `scancel`
             run_of("pretrain")(attempt)
     assert not (scontrol / "asked").exists()
 

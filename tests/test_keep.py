@@ -12,7 +12,7 @@ from conftest import ROOT
 from semcom.analysis.provenance_table import DIGEST, settings_digest
 from semcom.commands.keep import keep
 from semcom.common.errors import InputError
-from semcom.config import paths
+from semcom.config import artefacts, paths
 from semcom.config.loading import load_config
 from semcom.config.paths import Run
 from semcom.config.stage import Stage
@@ -69,13 +69,31 @@ def plant(root, config=CONFIG):
             json.dumps(record | {"settings": settings(config, run)})
         )
     results = root / paths.results(config.experiment)
-    kept = ["tables/summary.csv", "data/class_counts.csv", "figures/figure4.png"]
-    for name in [*kept, "figures/figure4.pdf", "figures/contact_sheet.png", "data/scenes.h5"]:
+    for name in [*artefacts.files(config), "data/class_counts.csv", "data/scenes.h5"]:
         (results / name).parent.mkdir(parents=True, exist_ok=True)
         (results / name).write_text(name)
-    (results / "tables/summary.csv").write_text("\n".join(["method", *config.grid.methods]) + "\n")
+    configure(results, config)
+    figures = {f"figures/{name}.png" for name in ("figure4", "figure5", "confusion", "gradients", "pretraining")}
+    tables = {f"tables/{name}.csv" for name in artefacts.tables(config)}
+    return results, {*figures, *tables, "data/class_counts.csv", "config.yaml", "provenance.csv"}
+
+
+def configure(results, config, **grid):
+    """Put the experiment under a configuration with another grid, its tables made anew; returns that."""
+    config = config.model_copy(update={"grid": config.grid.model_copy(update=grid)})
+    if config.figures.figure5_label_fraction not in config.grid.label_fractions:
+        off = config.figures.model_copy(update={"figure5_label_fraction": None})
+        config = config.model_copy(update={"figures": off})
     (results / "config.yaml").write_text(yaml.safe_dump({"extends": None} | config.model_dump()))
-    return results, {*kept, "config.yaml", "provenance.csv"}
+    cells = [
+        f"{run.method},{run.seed},{run.snr_db},{run.label_fraction}"
+        for run in paths.runs(config)
+        if run.stage is Stage.FINETUNE
+    ]
+    text = "\n".join(["method,seed,snr_db,label_fraction", *cells]) + "\n"
+    for name in artefacts.tables(config):
+        (results / f"tables/{name}.csv").write_text(text)
+    return config
 
 
 def files(top) -> set[str]:
@@ -134,33 +152,84 @@ def test_tables_figures_and_provenance_are_kept_and_neither_models_nor_scenes(tm
     assert table[DIGEST].tolist() == [settings_digest(settings(CONFIG, run)) for run in paths.runs(CONFIG)]
 
 
-def test_a_method_that_the_configuration_no_longer_names_is_not_kept(tmp_path):
+def test_what_the_configuration_no_longer_names_is_not_kept(tmp_path):
     results, _ = plant(tmp_path)
-    fewer = CONFIG.model_copy(update={"grid": CONFIG.grid.model_copy(update={"methods": ["simclr", "supervised"]})})
-    (results / "config.yaml").write_text(yaml.safe_dump({"extends": None} | fewer.model_dump()))
+    fewer = configure(results, CONFIG, methods=["simclr", "barlow_twins"], label_fractions=[1.0])
+    kept = files(keep(results))
+    table = pd.read_csv(tmp_path / "results/reference/test/provenance.csv")
+    assert set(table["method"]) == {"simclr", "barlow_twins"} and len(table) == len(paths.runs(fewer))
+    for left in ("tables/claims.csv", "figures/figure5.png"):  # of methods, and of a label fraction, that are gone
+        assert (results / left).is_file() and left not in kept
+    assert {"tables/summary.csv", "figures/figure4.png"} <= kept
+
+
+def test_what_is_not_kept_is_told_in_one_line(tmp_path):
+    results, _ = plant(tmp_path)
+    configure(results, CONFIG, methods=["simclr", "barlow_twins"])
+    (results / "figures/mine.png").touch()
+    command = [sys.executable, "-m", "semcom.commands.keep", "results/test"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "kept in results/reference/test",
+        "not kept: results/test also holds what this configuration does not name: 5 runs, such as "
+        "finetune/proposed/snr10/labels0.5/seed0; tables claim_tests, claims; figure mine",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("grid", "says"),
+    [
+        ({"methods": ["simclr", "supervised"]}, "has, beside those of config.yaml, 4 runs, such as finetune barlow_tw"),
+        ({"label_fractions": [1.0]}, "has, beside those of config.yaml, 4 runs, such as finetune barlow_twins 10 dB"),
+    ],
+)
+def test_rounds_of_another_grid_are_refused(tmp_path, grid, says):
+    results, _ = plant(tmp_path)
+    stale = (results / "tables/rounds.csv").read_text()
+    configure(results, CONFIG, **grid)
+    (results / "tables/rounds.csv").write_text(stale)
+    with pytest.raises(InputError, match=f"tables/rounds.csv: {says}"):
+        keep(results)
+
+
+def test_rounds_that_lack_a_run_are_refused(tmp_path):
+    results, _ = plant(tmp_path)
+    rounds = results / "tables/rounds.csv"
+    rounds.write_text("".join(rounds.read_text().splitlines(keepends=True)[:-1]))
     with pytest.raises(
-        InputError, match="summary.csv: shows barlow_twins, proposed, simclr, supervised, and config.yaml"
+        InputError, match=r"rounds.csv: lacks 1 runs, such as finetune supervised 10 dB labels 0.5 seed 0"
     ):
         keep(results)
-    (results / "tables/summary.csv").write_text("method\nsimclr\nsupervised\n")
-    table = pd.read_csv(keep(results) / "provenance.csv")
-    assert set(table["method"]) == {"simclr", "supervised"} and len(table) == len(paths.runs(fewer))
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [("summary", "method", "byol"), ("claim_tests", "snr_db", "15.0"), ("pretraining", "seed", "7")],
+)
+def test_a_table_of_another_grid_is_refused(tmp_path, table, column, value):
+    results, _ = plant(tmp_path)
+    rows = pd.read_csv(results / f"tables/{table}.csv", dtype=str)
+    rows.loc[len(rows)] = rows.iloc[0]
+    rows.loc[len(rows) - 1, column] = value
+    rows.to_csv(results / f"tables/{table}.csv", index=False)
+    with pytest.raises(InputError, match=f"tables/{table}.csv: {column} {value} is not in config.yaml"):
+        keep(results)
 
 
 def test_an_earlier_copy_is_replaced_as_a_whole_or_stays(tmp_path):
     results, expected = plant(tmp_path)
-    (results / "tables/old.csv").write_text("")
     keep(results)
-    (results / "tables/old.csv").unlink()
-    (results / "figures/broken.png").symlink_to("nowhere")
-    with pytest.raises(InputError, match="broken.png: No such file or directory; what .*reference/test held stays"):
-        keep(results)
     reference = tmp_path / "results/reference"
-    assert files(reference) == {f"test/{name}" for name in expected | {"tables/old.csv"}}
-    (results / "figures/broken.png").unlink()
-    with pytest.raises(InputError, match="holds tables/old.csv, which this experiment does not have"):
+    (reference / "test/tables/old.csv").touch()
+    before = {f"test/{name}" for name in expected | {"tables/old.csv"}}
+    (reference / "test.tmp").write_text("in the way")
+    with pytest.raises(InputError, match="test.tmp: is a file where a folder is wanted; .*what .*reference/test held stays"):
+        keep(results)
+    (reference / "test.tmp").unlink()
+    assert files(reference) == before
+    with pytest.raises(InputError, match="holds tables/old.csv, which the configuration does not name"):
         keep(results)  # it may be of another study of the same name
-    assert files(reference) == {f"test/{name}" for name in expected | {"tables/old.csv"}}
+    assert files(reference) == before
     (reference / "test/tables/old.csv").unlink()
     assert files(keep(results)) == expected and files(reference) == {f"test/{name}" for name in expected}
 
@@ -169,10 +238,11 @@ def test_an_earlier_copy_is_replaced_as_a_whole_or_stays(tmp_path):
     ("damage", "says"),
     [
         ("config.yaml", "no config.yaml, so no finished experiment lies here"),
-        ("tables/summary.csv", "no tables/summary.csv; run its target `all` to the end"),
+        ("tables/claims.csv", "no tables/claims.csv; run its target `all` to the end"),
+        ("figures/gradients.png", "no figures/gradients.png; run its target `all` to the end"),
         (
             "pretrain/proposed/seed0/encoders.pt",
-            "1 of 11 runs are not finished, such as pretrain proposed seed 0 (waiting)",
+            "1 of 11 runs are not finished, such as pretrain proposed seed 0 (waiting: has lost encoders.pt; target `all`",
         ),
     ],
 )

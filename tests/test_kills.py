@@ -37,14 +37,15 @@ DEADLINE = 300
 
 @dataclass(frozen=True)
 class Stage:
-    """A run of one stage: its folders below `results/test`, and the files whose bytes count."""
+    """A run of one stage: its folders below `results/test`, and the files whose bytes count; or a job of another rule."""
 
     run: str
     files: tuple[str, ...]
+    rule: str | None = None
 
     @property
     def name(self) -> str:
-        return self.run.split("/")[0]
+        return self.rule or self.run.split("/")[0]
 
     def outputs(self, folder: Path) -> list[Path]:
         return [folder / "results/test" / self.run / name for name in self.files]
@@ -57,6 +58,7 @@ STAGES = {
     "pretrain": Stage("pretrain/simclr/seed0", ("encoders.pt", "steps.csv")),
     "finetune": Stage("finetune/supervised/snr10/labels1/seed0", ("rounds.csv", "ledger.csv", "steps.csv")),
 }
+INGEST = Stage("data", ("scenes.h5", "class_counts.csv"), rule="ingest")
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,13 @@ def moments(stage: str) -> list[Moment]:
     return [Moment(draw.choice(SIGNALS), draw.random() * (kind != "results"), kind) for kind in kinds]
 
 
-def start(folder: Path, stage: Stage) -> subprocess.Popen:
+def start(folder: Path, stage: Stage, *options: str) -> subprocess.Popen:
     """Snakemake, asked for a run; with a checkpoint after every step or two."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     output = (folder / "output.txt").open("a")
     target = str(stage.outputs(Path())[0])
     return subprocess.Popen(
-        ["snakemake", "--cores", "1", "--rerun-incomplete", target, "--configfile", "config/kills.yaml"],
+        ["snakemake", "--cores", "1", "--rerun-incomplete", target, *options, "--configfile", "config/kills.yaml"],
         cwd=folder,
         env=os.environ | {"PATH": path, "SEMCOM_CHECKPOINT_SECONDS": "0.1"},
         stdout=output,
@@ -136,18 +138,27 @@ def kill(folder: Path, stage: Stage, moment: Moment, life: float) -> str | None:
     process = training_process(snakemake, stage)
     time.sleep(moment.share * life)
     checkpoint = stage.checkpoint(folder)
-    results = [file for path in stage.outputs(folder) for file in (path, path.with_name(f"{path.name}.tmp"))]
-    awaited = {"nothing": [], "checkpoint": [checkpoint.with_suffix(".pt.tmp")], "results": results}[moment.wait_for]
-    while awaited and not any(map(os.path.exists, awaited)) and snakemake.poll() is None:
+    results = stage.outputs(folder)
+
+    def has_begun() -> bool:
+        return any(path.exists() or is_being_written(path) for path in results)
+
+    awaited = {"nothing": lambda: True, "checkpoint": lambda: is_being_written(checkpoint), "results": has_begun}
+    while not awaited[moment.wait_for]() and snakemake.poll() is None:
         pass  # a file is being written for a few milliseconds: no time for sleep
     if not alive(process) or not was_sent(moment.number, process):
         snakemake.wait(DEADLINE)
         return None
-    begun = any(map(os.path.exists, results))
+    begun = has_begun()
     if snakemake.wait(DEADLINE) == 0:
         return "results begun, and ended"
     step = saved_step(checkpoint)
     return ("results begun, " if begun else "") + (f"checkpoint of step {step} left" if step else "no checkpoint left")
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether there is a temporary file for it."""
+    return any(path.parent.glob(f"{path.name}.*.tmp"))
 
 
 def was_sent(number: signal.Signals, process: psutil.Process) -> bool:
@@ -327,3 +338,42 @@ def test_two_checkouts_that_share_their_results_train_once(prepared, tmp_path):
     assert [snakemake.wait(DEADLINE) for snakemake in both] == [0, 0]
     output = said()
     assert output.count("round 80/80") == 1 and output.count("its results stay") == 1
+
+
+def without_scenes(prepared: Path, folder: Path) -> Path:
+    """A checkout whose raw files are there and not yet read."""
+    shutil.copytree(prepared, folder, symlinks=True)
+    for path in (folder / "results/test/data").glob("*[!t]"):  # all but the raw files, which end in .mat
+        path.unlink()
+    return folder
+
+
+def test_a_job_without_a_checkpoint_that_outlives_its_snakemake_is_waited_for_too(prepared, tmp_path):
+    expected = whole_bytes(prepared, INGEST)
+    folder = without_scenes(prepared, tmp_path / "checkout")
+    first = start(folder, INGEST)
+    orphan = training_process(first, INGEST)
+    lock = folder / "results/test/data/scenes.h5.lock"
+    wait_until(lambda: lock.is_file() and str(orphan.pid) in lock.read_text(), folder)
+    with suspended(orphan):
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        unlock(folder)
+        second = start(folder, INGEST)
+        wait_until(lambda: f"waiting: process {orphan.pid} on" in (folder / "output.txt").read_text(), folder)
+    assert second.wait(DEADLINE) == 0, (folder / "output.txt").read_text()
+    output = (folder / "output.txt").read_text()
+    assert "another process has made the same meanwhile; its files stay" in output and "Traceback" not in output
+    assert whole_bytes(folder, INGEST) == expected
+    assert not [*folder.rglob("*.lock"), *folder.rglob("*.tmp")]
+
+
+def test_two_snakemakes_in_one_folder_make_the_same_files(prepared, tmp_path):
+    """By --nolock; from the rendering of the rooms on."""
+    expected = whole_bytes(prepared, INGEST)
+    folder = without_scenes(prepared, tmp_path / "checkout")
+    shutil.rmtree(folder / "results/test/data")
+    both = [start(folder, INGEST, "--nolock") for _ in range(2)]
+    assert [snakemake.wait(DEADLINE) for snakemake in both] == [0, 0], (folder / "output.txt").read_text()
+    assert whole_bytes(folder, INGEST) == expected
+    assert not [*folder.rglob("*.lock"), *folder.rglob("*.tmp")]

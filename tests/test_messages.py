@@ -26,7 +26,7 @@ from semcom.config.stage import Stage
 from semcom.planning import overall
 from semcom.planning.overall import Overall, read_splits, run_size, told
 from semcom.runs.failures import LONGEST, NOTHING, failure, reason, stamps
-from semcom.runs.lock import RunLock
+from semcom.runs.lock import Lock
 from semcom.runs.record import RunRecord
 from semcom.training.schedule import total_steps
 
@@ -385,7 +385,7 @@ def test_the_time_left_goes_by_work_and_by_what_this_call_has_done(tmp_path):
     share = round(100 * first / 3 / (first + second))
     assert whole.line(0.0) == f"all: 2 of 9 steps, {share} % of the work"
     assert whole.line(100.0) == f"all: 2 of 9 steps, {share} % of the work"  # no run is at work yet
-    lock = RunLock(tmp_path / "results/test/checkpoints/pretrain/simclr/seed0.lock")
+    lock = Lock(tmp_path / "results/test/checkpoints/pretrain/simclr/seed0.lock")
     assert lock.acquire()
     assert whole.line(110.0) == f"all: 2 of 9 steps, {share} % of the work"  # it is, and says nothing yet
     plant_record(tmp_path, STAGE_ONE, 2, 3)

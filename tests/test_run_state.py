@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import signal
@@ -16,8 +17,10 @@ import pytest
 
 from attempts import attempt_in, own_signals  # noqa: F401
 from semcom.common.errors import InputError, Interrupted
-from semcom.runs.lock import RunLock
-from semcom.runs.record import RunRecord, clear_finished, is_alive, now, read_record
+from semcom.runs.earlier import EarlierResults
+from semcom.runs.lock import Lock
+from semcom.runs.record import RunRecord, check_results, clear_finished, is_alive, now, read_record
+from semcom.runs.signals import SUBMITTED_JOB
 
 pytestmark = pytest.mark.usefixtures("own_signals")
 
@@ -28,8 +31,8 @@ FIELDS = [
 HOLDER = """
 import sys, time
 from pathlib import Path
-from semcom.runs.lock import RunLock
-lock = RunLock(Path(sys.argv[1]))
+from semcom.runs.lock import Lock
+lock = Lock(Path(sys.argv[1]))
 assert lock.acquire()
 print("held", flush=True)
 sys.stdin.read()
@@ -80,6 +83,7 @@ def test_what_is_no_record_is_none(text, tmp_path):
 def test_an_attempt_says_how_far_it_is_and_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr("semcom.runs.attempt.RECORD_SECONDS", 0)
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    monkeypatch.setenv(SUBMITTED_JOB, "4711")
     path = tmp_path / "run.json"
     with attempt_in(tmp_path, "finetune") as attempt:
         first = read_record(path)
@@ -138,7 +142,7 @@ def test_peak_memory_is_the_process_s_own_and_not_that_of_who_started_it():
 
 
 def test_a_lock_is_held_by_one_and_freed_however_its_process_ends(tmp_path):
-    lock = RunLock(tmp_path / "run.lock")
+    lock = Lock(tmp_path / "run.lock")
     other = holder(lock.path)
     assert is_alive(tmp_path / "run.json") and not lock.acquire()
     other.send_signal(signal.SIGKILL)
@@ -150,7 +154,7 @@ def test_a_lock_is_held_by_one_and_freed_however_its_process_ends(tmp_path):
 
 
 def test_to_look_is_not_to_hold(tmp_path):
-    lock = RunLock(tmp_path / "run.lock")
+    lock = Lock(tmp_path / "run.lock")
     assert lock.acquire()
     lock.release(remove=False)
     assert not is_alive(tmp_path / "run.json") and not is_alive(tmp_path / "run.json")
@@ -159,7 +163,7 @@ def test_to_look_is_not_to_hold(tmp_path):
 
 def test_a_lock_file_that_its_holder_removed_is_not_taken_for_the_lock(tmp_path, monkeypatch):
     """Else two that come after it could each hold one: the removed file's, and the new file's."""
-    lock = RunLock(tmp_path / "run.lock")
+    lock = Lock(tmp_path / "run.lock")
     real, stolen = fcntl.flock, []
 
     def just_before_it_goes(file, how):
@@ -170,11 +174,11 @@ def test_a_lock_file_that_its_holder_removed_is_not_taken_for_the_lock(tmp_path,
 
     monkeypatch.setattr(fcntl, "flock", just_before_it_goes)
     assert lock.acquire()
-    other = RunLock(tmp_path / "run.lock")
+    other = Lock(tmp_path / "run.lock")
     assert not other.acquire()
 
 
-@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, 524])
 def test_without_locks_a_run_goes_on_with_a_warning_and_its_record_says_that_it_is_alive(
     code, tmp_path, monkeypatch, caplog
 ):
@@ -183,7 +187,8 @@ def test_without_locks_a_run_goes_on_with_a_warning_and_its_record_says_that_it_
 
     monkeypatch.setattr(fcntl, "flock", refused)  # stands for a file system that this machine does not have
     path = tmp_path / "run.json"
-    assert RunLock(path.with_suffix(".lock")).acquire()
+    lock = Lock(path.with_suffix(".lock"))
+    assert lock.wait(lambda: "nobody") == 0 and lock.refused
     assert "no file locks here" in caplog.text and len(caplog.messages) == 1
     assert not is_alive(path)
     record().write(path)
@@ -193,13 +198,23 @@ def test_without_locks_a_run_goes_on_with_a_warning_and_its_record_says_that_it_
     assert not is_alive(path)
 
 
+def test_a_file_system_that_calls_every_lock_held_is_not_waited_for(tmp_path, monkeypatch, caplog):
+    def refused(file, how):
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(fcntl, "flock", refused)  # stands for a file system that this machine does not have
+    lock = Lock(tmp_path / "run.lock")
+    assert lock.wait(lambda: "nobody") == 0 and lock.refused
+    assert "no file locks here" in caplog.text and list(tmp_path.iterdir()) == [lock.path]
+
+
 # Two processes, one run
 
 
 @pytest.fixture
 def as_it_waits(monkeypatch):
     """Does something while an attempt waits for another's lock, however long it has taken to come to that."""
-    monkeypatch.setattr("semcom.runs.attempt._GLANCE_SECONDS", 0)
+    monkeypatch.setattr("semcom.runs.lock._GLANCE_SECONDS", 0)
     sleep, left = time.sleep, []
 
     def slept(seconds):
@@ -207,7 +222,7 @@ def as_it_waits(monkeypatch):
             left.pop()()
         sleep(seconds)
 
-    monkeypatch.setattr("semcom.runs.attempt.time.sleep", slept)
+    monkeypatch.setattr("semcom.runs.lock.time.sleep", slept)
     return left.append
 
 
@@ -218,7 +233,7 @@ def test_a_second_process_says_whom_it_waits_for_and_takes_over(tmp_path, caplog
     with caplog.at_level("INFO", "semcom"), attempt_in(tmp_path) as attempt:
         assert other.wait() == -signal.SIGKILL
         assert attempt.account()["attempts"] == 2
-    assert "process 77 of SLURM job 4711 on node7 (`scancel 4711` stops it) works on this run" in caplog.text
+    assert "process 77 of SLURM job 4711 on node7 (`scancel 4711` stops it) works on this" in caplog.text
     assert "the other process has ended" in caplog.text and len(caplog.messages) == 2
 
 
@@ -278,3 +293,45 @@ def test_to_clear_nothing_is_no_error(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     clear_finished(tmp_path / "checkpoints", tmp_path)
     assert not (tmp_path / "checkpoints").exists()
+
+
+# Results of before
+
+
+@pytest.mark.parametrize("fingerprint", [None, "of other settings"])
+def test_a_run_takes_its_earlier_results_if_they_are_its_own(fingerprint, tmp_path, caplog):
+    with attempt_in(tmp_path) as attempt:
+        finish(attempt, fingerprint)
+    results = tmp_path / "results/provenance.json"
+    text = results.read_text()
+    earlier = EarlierResults(tmp_path / "earlier", lambda path: None, lambda path, record: None)
+    earlier.set_aside([([str(results)], True)])
+    results.unlink()  # as Snakemake does when the job begins
+    caplog.set_level("INFO", "semcom")
+    if fingerprint is None:
+        with pytest.raises(SystemExit) as ended, attempt_in(tmp_path):
+            pass
+        assert ended.value.code == 0 and results.read_text() == text
+        assert "nothing to train: the results of before are of the same settings, data and code" in caplog.text
+        assert not (tmp_path / "run.json").exists() and not (tmp_path / "run.lock").exists()
+    else:
+        with attempt_in(tmp_path):
+            assert not results.exists()
+
+
+def test_results_that_were_edited_are_named(tmp_path):
+    run, other = tmp_path / "run", tmp_path / "other"
+    for folder in (run, other):
+        folder.mkdir()
+        (folder / "rounds.csv").write_text("round,accuracy\n")
+    digest = hashlib.sha256(b"round,accuracy\n").hexdigest()
+    (run / "provenance.json").write_text(json.dumps({"files": {"rounds.csv": digest}}))
+    inputs = [run / "rounds.csv", run / "provenance.json", other / "rounds.csv"]
+    check_results(inputs)
+    (other / "rounds.csv").write_text("no run wrote this")
+    check_results(inputs)
+    (run / "rounds.csv").write_text("round,accuracy\n0,1.0\n")
+    with pytest.raises(
+        InputError, match=r"run/rounds.csv: changed since its run wrote it \(provenance.json has another"
+    ):
+        check_results(inputs)

@@ -40,6 +40,13 @@ def test_sizes_stand_beside_the_accuracies_of_the_test_scenes():
     assert table.loc[table["experiment"] == "large", "accuracy_mean"].unique() == pytest.approx(0.432)
 
 
+def test_a_method_that_the_configuration_does_not_name_is_left_out():
+    config, summary = experiment("small", 16, 4)
+    grid = config.grid.model_copy(update={"methods": ["supervised"]})
+    table = sizes_table([(config.model_copy(update={"grid": grid}), summary)])
+    assert set(table["method"]) == {"supervised"} and len(table) == 4
+
+
 def test_the_figure_shows_what_all_experiments_have():
     table = sizes_table([experiment("small", 16, 4), experiment("large", 32, 8, snrs=(10,))])
     figure = sizes_figure(table)

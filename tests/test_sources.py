@@ -1,4 +1,6 @@
-"""Data flows one way: what the package says of its order, and what its files import."""
+"""Data flows one way: what the package says of its order, what its files import, and what the rules list of them."""
+
+import re
 
 import semcom
 from conftest import ROOT
@@ -69,3 +71,12 @@ def test_a_stage_lists_its_own_backbone_and_no_other():
         files = source_files(stage, "semcom.models.backbones.resnet34")
         found = {path.rpartition("models/backbones/")[2] for path in files if "models/backbones/" in path}
         assert found == {"__init__.py", "_resnet.py", "resnet34.py"}
+
+
+def test_every_rule_lists_its_script():
+    """Dates of scripts decide nothing (profiles/default): a script that no rule lists could change unseen."""
+    rules = "".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
+    run, listed = (set(re.findall(pattern, rules)) for pattern in (r'"\.\./scripts/(\w+\.py)"', r'script="(\w+\.py)"'))
+    assert run == {path.name for path in (ROOT / "workflow/scripts").glob("*.py")}
+    unlisted = {"download.py"}  # what is downloaded is known by its checksum
+    assert run - listed == unlisted | {"partial.py", "sizing.py", "sizing_compared.py"}  # these run whenever asked for

@@ -139,7 +139,9 @@ def test_a_diverged_run_is_finished_with_its_last_accuracy(tmp_path, status):
 def test_a_run_that_lacks_an_output_is_not_done(tmp_path, name):
     finish(CELL, tmp_path)
     (folder(CELL, tmp_path) / name).unlink()
-    assert one(CELL, tmp_path).state == WAITING
+    found = one(CELL, tmp_path)
+    assert found.state == WAITING and found.reason == f"has lost {name}; target `all` makes the run again"
+    assert f"Waiting\n  {CELL}: has lost {name}; target `all`" in text(tmp_path)
 
 
 def test_results_of_other_settings_wait_to_be_replaced(tmp_path):

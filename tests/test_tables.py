@@ -130,7 +130,7 @@ def test_rounds_to_target_by_hand():
     assert half["channel_uses_text"].tolist() == ["40", "> 160", "40"]
     assert half["median_bits"].tolist() == [2560, np.inf, 2560]
     assert half.loc[["supervised", "proposed"], "rounds_ratio_to_supervised"].tolist() == [1, 1]
-    assert np.isnan(half.loc["simclr", "rounds_ratio_to_supervised"])
+    assert half.loc["simclr", "rounds_ratio_to_supervised"] == np.inf
 
     full = table[table["target_share"] == 1.0].set_index("method")
     assert full["median_rounds"].tolist() == [30, np.inf, 15]  # proposed: 10 and 20
@@ -151,6 +151,58 @@ def test_target_reached_at_round_0_by_all_leaves_the_ratio_blank():
     table = tables.rounds_to_target(pd.concat(runs), SETTINGS, methods=METHODS)
     assert (table["median_rounds"] == 0).all() and table["rounds_ratio_to_supervised"].isna().all()
     assert table["ci95_low_rounds"].isna().all()  # one seed
+
+
+@pytest.mark.parametrize(
+    ("ours", "supervised", "ratio"),
+    [
+        (10, 40, 0.25),
+        (0, 40, 0.0),  # before training
+        (np.inf, 40, np.inf),  # never
+        (np.inf, 0, np.inf),
+        (10, 0, np.inf),
+        (10, np.inf, 0.1),  # more than the 100 that it spent: an upper bound
+        (0, np.inf, 0.0),
+        (0, 0, np.nan),
+        (np.inf, np.inf, np.nan),
+        (np.nan, np.nan, np.nan),
+    ],
+)
+def test_ratio_of_costs(ours, supervised, ratio):
+    np.testing.assert_equal(statistics.cost_ratio(ours, supervised, 100), ratio)
+
+
+def test_supervised_runs_that_never_reach_the_target_count_with_all_their_rounds():
+    runs = [run("supervised", s, [0.1, 0.1, 0.1, 0.1, 0.9]) for s in (0, 1)]  # 0.5 on average, and never held
+    runs += [run("proposed", s, [0.1, 0.8, 0.8, 0.8, 0.8]) for s in (0, 1)]
+    table = tables.rounds_to_target(pd.concat(runs), SETTINGS, methods=METHODS)
+    full = table[table["target_share"] == 1.0].set_index("method")
+    assert full["rounds_text"].tolist() == ["> 40", "10"]
+    assert full["rounds_ratio_to_supervised"].fillna(-1).tolist() == [-1, 0.25]
+
+
+def test_equal_accuracies_differ_by_nothing_down_to_the_file(tmp_path):
+    """No digit is lost on the way from a run's file to a difference, and no noise of float64 is left in it."""
+    runs = [run("supervised", 0, [0, 1 / 3, 1 / 4]), run("supervised", 1, [0, 0.1, 0.2])]
+    runs += [run("proposed", 0, [0, 7 / 24, 7 / 24]), run("proposed", 1, [0, 0.15, 0.15])]
+    paths = [tmp_path / f"{number}/rounds.csv" for number in range(len(runs))]
+    for rows, path in zip(runs, paths, strict=True):
+        records.write_rounds(rows, path)
+    collected = records.collect_rounds(paths, methods=METHODS)
+    records.write_csv(tables.summary(collected, SETTINGS, methods=METHODS), tmp_path / "summary.csv")
+    shown = row(pd.read_csv(tmp_path / "summary.csv", dtype=str), method="proposed")
+    assert shown.filter(like="accuracy_difference").tolist() == ["0", "0", "0"]
+
+
+def test_the_file_of_rounds_gives_back_every_share(tmp_path):
+    shares = np.random.default_rng(0).random(500)
+    rows = run("proposed", 0, [*shares, 0.0, 1.0, np.nan], status="diverged")
+    records.write_rounds(rows, tmp_path / "rounds.csv")
+    again = records.collect_rounds([tmp_path / "rounds.csv"], methods=METHODS)
+    for column in records.SHARES:
+        np.testing.assert_array_equal(again[column], rows[column])
+    text = (tmp_path / "rounds.csv").read_text().splitlines()
+    assert ",0,0,1," in text[-3] and ",1,0.5,0," in text[-2] and text[-1].endswith("diverged")
 
 
 def test_without_supervised_runs_there_is_no_target():

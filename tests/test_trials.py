@@ -48,6 +48,9 @@ def test_a_trial_is_named_by_what_it_changes_of_its_family(config):
     )
     assert changes(config, "simclr-faster", "simclr-fast") == "options.temperature 0.5, projector [64]"
     assert changes(config, "simclr-late", "simclr") == "augmentation.finetune.flip 0.0, pretrained_by simclr"
+    assert (
+        changes(config, "simclr", "simclr-late") == "augmentation.finetune null, pretrained_by null"
+    )  # as YAML has it
 
 
 def test_trials_are_ranked_within_their_family_by_the_mean_of_all_runs(config):

@@ -1,13 +1,9 @@
 """The workflow as a user meets it: real runs of the tests' own configuration, and what a change makes run again."""
 
-import hashlib
 import json
 import os
 import re
 import shutil
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pandas as pd
@@ -24,11 +20,6 @@ ROUNDS_COLUMNS = (
     "experiment, method, snr_db, label_fraction, seed, split, round, epoch, accuracy, mean_class_accuracy, loss, "
     "uplink_channel_uses, downlink_channel_uses, uplink_bits, downlink_bits, status"
 ).split(", ")
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
 
 
 def planned(output: str) -> dict[str, int]:
@@ -420,7 +411,7 @@ def test_damaged_encoders_are_refused_and_nothing_finished_is_lost(finished_copy
     before = (finished_copy / CELL.replace("proposed", "simclr") / "rounds.csv").read_bytes()
     done = run_snakemake(finished_copy, "--force", f"{CELL}/rounds.csv", *TEST)
     assert done.returncode != 0
-    assert "encoders.pt: not a readable model file" in done.stdout
+    assert "proposed/seed0/encoders.pt: changed since this program wrote it" in done.stdout
     assert (finished_copy / CELL.replace("proposed", "simclr") / "rounds.csv").read_bytes() == before
 
 
@@ -445,27 +436,3 @@ def test_the_workflow_is_lint_free(checkout):
 
 def test_the_root_snakefile_stays_short():
     assert len((ROOT / "Snakefile").read_text().splitlines()) < 60
-
-
-def test_raw_files_are_downloaded_and_checked(finished, checkout):
-    folder = finished / "results/test/data"
-    handler = partial(QuietHandler, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}"
-
-        def remote(name: str, sha256: str | None = None) -> dict:
-            content = (folder / name).read_bytes()
-            digest = sha256 or hashlib.sha256(content).hexdigest()
-            return {"urls": [f"{address}/{name}"], "sha256": digest, "bytes": len(content)}
-
-        data = yaml.safe_load((checkout / "tests/config.yaml").read_text())["data"]
-        download = {"labeled_mat": remote("rooms_labeled.mat"), "splits_mat": remote("rooms_splits.mat", "0" * 64)}
-        options = with_config(checkout, data=data | {"reader": "nyud2", "rooms": None, "download": download})
-        names = [f"results/downloads/{name}" for name in ("rooms_labeled.mat", "rooms_splits.mat")]
-        done = run_snakemake(checkout, "--keep-going", *names, *options)
-        server.shutdown()
-    assert done.returncode != 0  # one of them is not what its checksum says
-    assert "rooms_splits.mat" in done.stdout and "another SHA-256" in done.stdout and "data.files" in done.stdout
-    assert (checkout / names[0]).read_bytes() == (folder / "rooms_labeled.mat").read_bytes()
-    assert not (checkout / names[1]).exists()

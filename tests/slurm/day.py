@@ -335,7 +335,7 @@ def prepare(folder: Path) -> Path:
 
 def edit_profile(folder: Path, changes: dict[str, str], name: str = "slurm-gpu") -> None:
     """Change lines of a checkout's profile."""
-    path = folder / f"workflow/profiles/{name}/profile.yaml"
+    path = folder / f"{name}/profile.yaml"
     text = path.read_text()
     for old, new in changes.items():
         assert old in text, old

@@ -26,10 +26,20 @@ def baseline_runs(study, method):
     ]
 
 
+def of_study_and_seed(wildcards, name):
+    """A file of each run of one seed that a study asks."""
+    runs = [run for method in baseline_methods(wildcards.study) for run in baseline_runs(wildcards.study, method)]
+    return [run.fill(f"{FINETUNE}/{name}") for run in runs if run.seed == int(wildcards.seed)]
+
+
 def baseline_systems(wildcards):
     """The kept systems of one seed."""
-    runs = [run for method in baseline_methods(wildcards.study) for run in baseline_runs(wildcards.study, method)]
-    return [run.fill(f"{FINETUNE}/system.safetensors") for run in runs if run.seed == int(wildcards.seed)]
+    return of_study_and_seed(wildcards, "system.safetensors")
+
+
+def baseline_provenance(wildcards):
+    """What is known of the runs that left them."""
+    return of_study_and_seed(wildcards, "provenance.json")
 
 
 def baseline_job(wildcards):
@@ -44,7 +54,7 @@ def baseline_code(wildcards):
     backbones = [f"semcom.models.backbones.{CONFIG.encoder_settings(method).backbone}" for method in methods]
     links = [module for method in methods for module in link_modules(method)]
     own = ["semcom.baselines.study", "semcom.training.process", "semcom.link.modulation.packed"]
-    return sources(*own, *schemes, *sorted({*backbones, *links}))
+    return sources(*own, *schemes, *sorted({*backbones, *links}), script="baselines_of_seed.py")
 
 
 def baseline_parts(name):
@@ -102,9 +112,11 @@ if CONFIG.baselines:
     rule baselines_of_seed:
         """What each scheme and each method's features answer over the same links, and what the schemes send in training."""
         input:
-            scenes=f"{RESULTS}/data/scenes.h5",
-            splits=f"{RESULTS}/data/splits.csv",
-            systems=baseline_systems,
+            scenes=ancient(SCENES),
+            splits=SPLITS,
+            checksums=checksums(SCENES, SPLITS),
+            systems=ancient(baseline_systems),
+            provenance=baseline_provenance,  # has the systems' checksums
             code=baseline_code,
         output:
             answers=f"{ANSWERED}/answers.csv",
@@ -141,6 +153,7 @@ if CONFIG.baselines:
                     f"semcom.losses.{CONFIG.method(source).loss}"
                     for source in baseline_stage_one(wildcards.study).values()
                 ),
+                script="baselines.py",
             ),
         output:
             f"{FIGURES}/{{study}}.pdf",

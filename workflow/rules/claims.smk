@@ -1,7 +1,4 @@
 # How settings were chosen, and what became of the paper's claims.
-from semcom.config.experiment import BASELINE, PROPOSED
-
-CLAIMED = {PROPOSED, BASELINE} <= {*CONFIG.grid.methods} and not CONFIG.data.withhold_test
 
 
 if CONFIG.tables.trials and CONFIG.tables.trials_kind == "ablation":
@@ -12,7 +9,7 @@ if CONFIG.tables.trials and CONFIG.tables.trials_kind == "ablation":
             rounds=finetune_files("rounds.csv"),
             steps=pretrain_files("steps.csv"),
             round_steps=finetune_files("steps.csv"),
-            code=sources("semcom.analysis.trials", "semcom.figures.ablation"),
+            code=sources("semcom.analysis.trials", "semcom.figures.ablation", script="ablation.py"),
         output:
             f"{TABLES}/{CONFIG.tables.trials}.csv",
             f"{FIGURES}/{CONFIG.tables.trials}.pdf",
@@ -37,7 +34,7 @@ elif CONFIG.tables.trials:
         input:
             rounds=finetune_files("rounds.csv"),
             steps=pretrain_files("steps.csv"),
-            code=sources("semcom.analysis.trials", "semcom.analysis.tables"),
+            code=sources("semcom.analysis.trials", "semcom.analysis.tables", script="trials.py"),
         output:
             f"{TABLES}/{CONFIG.tables.trials}.csv",
         log:
@@ -59,7 +56,7 @@ rule claims:
         rounds=finetune_files("rounds.csv"),
         steps=pretrain_files("steps.csv"),
         round_steps=finetune_files("steps.csv"),
-        code=sources("semcom.analysis.claims"),
+        code=sources("semcom.analysis.claims", script="claims.py"),
     output:
         tests=f"{TABLES}/claim_tests.csv",
         verdicts=f"{TABLES}/claims.csv",

@@ -1,7 +1,11 @@
 # The checked configuration, and the paths of every run of the grid.
+import hashlib
 import os
 import re
+import shlex
 import sys
+import tempfile
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,11 +16,26 @@ def refuse(fault):
     sys.exit(1)
 
 
+# Snakemake writes the path of its Python into the commands of jobs without the quotes that a space or a bracket wants.
+PYTHON = sys.executable
+if shlex.quote(PYTHON) != PYTHON:
+    sys.executable = shlex.quote(PYTHON)
+
+# Where TMPDIR is missing or full, Python takes another folder; so does what is started from here.
+try:
+    TEMPORARY = tempfile.gettempdir()
+except FileNotFoundError:
+    refuse("no folder for temporary files has room; set TMPDIR to one that has")
+if os.path.abspath(os.environ.get("TMPDIR", TEMPORARY)) != TEMPORARY:
+    os.environ["TMPDIR"] = TEMPORARY
+
 # The rules run the package of their own checkout, whether or not one is installed. Rules that Snakemake has fetched for
 # a module, as from GitHub, have no checkout around them, and run the installed package.
 RULES = workflow.current_basedir
 CHECKOUT = Path(RULES).parents[1] if isinstance(RULES, os.PathLike) else None
 if CHECKOUT:
+    if {*"{}"} & {*str(CHECKOUT)}:
+        refuse(f"{CHECKOUT}: Snakemake takes braces in the path of a rule for a wildcard; rename the folder")
     SOURCE = str(CHECKOUT / "src")
     sys.path.insert(0, SOURCE)
     inherited = dict(os.environ).get("PYTHONPATH")
@@ -27,11 +46,13 @@ elif find_spec("semcom") is None:
         "of the same repository and version beside Snakemake: pip install git+<its address>@<version>"
     )
 
-from semcom.config import jobs, paths
+from semcom.config import artefacts, jobs, paths
 from semcom.common import plugins
+from semcom.common.checksums import checksum_file, sha256_of
 from semcom.config.experiment import LINK_OFFERS, marked
 from semcom.config.loading import check_given_once, given_file, given_settings, load_config, read_layers
 from semcom.common.errors import InputError
+from semcom.common.files import check_reachable, check_writable
 from semcom.common.spelling import spelled_number, spelled_percent
 from semcom.config.stage import Stage
 from semcom.common.sources import source_files
@@ -66,9 +87,39 @@ config.clear()
 config.update(CONFIG.model_dump())  # what a script, or a caption of the report, sees of it
 
 
-def sources(*modules):
-    """Source files of modules and of what they import, relative to here: moving a checkout reruns nothing."""
-    return [os.path.relpath(path) for path in source_files(*modules)]
+def sources(*modules, script):
+    """A rule's script and the source files of modules and of what they import, relative to here.
+
+    They are compared by content: moving or copying a checkout, or going to another commit and back, reruns nothing. For
+    this, profiles/default takes the dates of scripts from what Snakemake goes by. Rules that were fetched change with
+    their version alone.
+    """
+    own = [CHECKOUT / "workflow/scripts" / script] if CHECKOUT else []
+    return [os.path.relpath(path) for path in [*own, *source_files(*modules)]]
+
+
+def checksums(*files):
+    """The checksums that lie beside derived files. These are compared where the files themselves are too large."""
+    return [checksum_file(file) for file in files]
+
+
+@cache
+def content(*files):
+    """The SHA-256 of a file of the user's own; of several, that of theirs.
+
+    Raises:
+        WorkflowError: a file cannot be read.
+    """
+    try:
+        found = sha256_of(files, say if workflow.is_main_process else None)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    return found[0] if len(found) == 1 else hashlib.sha256("\n".join(found).encode()).hexdigest()
+
+
+def say(line):
+    """A line on standard error."""
+    print(line, file=sys.stderr)
 
 
 RUNS = paths.runs(CONFIG)
@@ -77,14 +128,16 @@ PRETRAIN = paths.folder(CONFIG.experiment, Stage.PRETRAIN)
 FINETUNE = paths.folder(CONFIG.experiment, Stage.FINETUNE)
 TABLES = f"{RESULTS}/tables"
 FIGURES = f"{RESULTS}/figures"
-FORMATS = (".pdf", ".svg", ".png")
-LABEL_FRACTIONS = {
-    "figure4": CONFIG.figures.figure4_label_fraction,
-    "figure5": CONFIG.figures.figure5_label_fraction,
-}
-SHOWN = [name for name, fraction in LABEL_FRACTIONS.items() if fraction is not None]
+if workflow.is_main_process:
+    try:
+        check_reachable(RESULTS)  # Snakemake would end with a traceback
+        check_writable(".snakemake")
+    except InputError as error:
+        refuse(error)
+SCENES = f"{RESULTS}/data/scenes.h5"
+SPLITS = f"{RESULTS}/data/splits.csv"
+LABEL_FRACTIONS = artefacts.label_fractions(CONFIG)
 ACCURACY_BY = {name: CONFIG.accuracy_by(name) for name in CONFIG.figures.accuracy_by}
-DOWNLOADS = "results/downloads"
 READER = plugins.load("semcom.data.readers", CONFIG.data.reader)
 RENDERED = {"labeled_mat": f"{RESULTS}/data/rooms_labeled.mat", "splits_mat": f"{RESULTS}/data/rooms_splits.mat"}
 
@@ -115,6 +168,13 @@ def finetune_files(name, label_fractions=None, methods=None):
     return [run.fill(f"{FINETUNE}/{name}") for run in runs if run.label_fraction in fractions]
 
 
+def run_files():
+    """All that the runs of the grid leave. Where a file of a finished run is missing, `all` makes the run again."""
+    return [
+        run.fill(f"{paths.folder(CONFIG.experiment, run.stage)}/{name}") for run in RUNS for name in run.stage.outputs
+    ]
+
+
 def pretrain_files(name):
     """A file of every run of stage I in the grid."""
     return [run.fill(f"{PRETRAIN}/{name}") for run in RUNS if run.stage is Stage.PRETRAIN]
@@ -126,7 +186,7 @@ def raw_files():
         return CONFIG.data.files
     if CONFIG.data.rooms:
         return RENDERED
-    return {name: f"{DOWNLOADS}/{Path(remote.urls[0]).name}" for name, remote in CONFIG.data.download.items()}
+    return {name: paths.download(name, remote.sha256) for name, remote in CONFIG.data.download.items()}
 
 
 def read_files(wildcards):
@@ -147,15 +207,35 @@ def read_files(wildcards):
     return found
 
 
+def raw_contents(wildcards):
+    """What the raw files must hold, by path: their SHA-256, and of a folder, of all that is read.
+
+    Nothing of the built-in data set, whose files carry their checksum beside them.
+    """
+    if CONFIG.data.files:
+        folders = [path for name, path in CONFIG.data.files.items() if READER.FILES[name].folder]
+        if folders:
+            return {folders[0]: content(*read_files(wildcards))}
+        return {path: content(path) for path in CONFIG.data.files.values()}
+    if CONFIG.data.rooms:
+        return {}
+    return {raw_files()[name]: remote.sha256 for name, remote in CONFIG.data.download.items()}
+
+
+def weight_contents(wildcards):
+    """What the user's own files of weights hold, by path."""
+    return {path: content(path) for path in encoder_weights(wildcards)}
+
+
 def remote_file(wildcards):
-    """The address, checksum and size of a file to download.
+    """The name in `data.download` of a file to download. Its addresses are no parameter: a further one fetches nothing.
 
     Raises:
         SystemExit: the configuration names no such file.
     """
     for name, remote in (CONFIG.data.download or {}).items():
-        if Path(remote.urls[0]).name == wildcards.file:
-            return remote.model_dump() | {"key": f"data.download.{name}"}
+        if paths.download(name, remote.sha256) == f"{paths.DOWNLOADS}/{wildcards.file}":
+            return name
     refuse(f"data.download names no file '{wildcards.file}'; see config/config.yaml")
 
 
@@ -170,9 +250,10 @@ def pretrain_job(wildcards):
 
 
 def pretrain_code(wildcards):
-    """The sources of stage I, with the method's own backbone and loss."""
+    """The script and sources of stage I, with the method's own backbone and loss."""
     loss = f"semcom.losses.{jobs.pretrain_job(CONFIG, wildcards.method).loss}"
-    return sources("semcom.training.pretrain", "semcom.training.process", backbone(wildcards), loss)
+    modules = "semcom.training.pretrain", "semcom.training.process", backbone(wildcards), loss
+    return sources(*modules, script="pretrain.py")
 
 
 def finetune_job(wildcards):
@@ -188,14 +269,9 @@ def link_modules(method, *kinds):
 
 
 def finetune_code(wildcards):
-    """The sources of stage II, with the method's own backbone and the blocks of its link."""
-    return sources(
-        "semcom.training.finetune",
-        "semcom.models.kept_system",
-        "semcom.training.process",
-        backbone(wildcards),
-        *link_modules(wildcards.method),
-    )
+    """The script and sources of stage II, with the method's own backbone and the blocks of its link."""
+    modules = "semcom.training.finetune", "semcom.models.kept_system", "semcom.training.process", backbone(wildcards)
+    return sources(*modules, *link_modules(wildcards.method), script="finetune.py")
 
 
 def calibrated_job(wildcards):
@@ -205,17 +281,24 @@ def calibrated_job(wildcards):
 
 
 def calibrated_code(wildcards):
-    """The sources of a calibration, with the method's own backbone, and its loss or link."""
+    """The script and sources of a calibration, with the method's own backbone, and its loss or link."""
     own = link_modules(wildcards.method)
     if wildcards.stage == Stage.PRETRAIN:
         own = [f"semcom.losses.{jobs.pretrain_job(CONFIG, wildcards.method).loss}"]
-    return sources("semcom.planning.calibration", "semcom.training.process", backbone(wildcards), *own)
+    modules = "semcom.planning.calibration", "semcom.training.process", backbone(wildcards)
+    return sources(*modules, *own, script="calibrate.py")
 
 
 def pretrained_encoders(wildcards):
     """The encoders that a cell starts from; none for a method without a stage I."""
     source = CONFIG.stage_one(wildcards.method)
     return f"{PRETRAIN}/encoders.pt".format(method=source, seed=wildcards.seed) if source else []
+
+
+def run_checksums(wildcards):
+    """The checksums of the derived files that a run of stage II reads."""
+    encoders = pretrained_encoders(wildcards)
+    return checksums(SCENES, SPLITS, *([encoders] if encoders else []))
 
 
 def encoder_weights(wildcards):

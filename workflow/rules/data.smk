@@ -2,16 +2,16 @@
 
 
 rule download:
-    """Fetch a raw file: several addresses, resumed after a broken transfer, checked by sha256."""
+    """A raw file by its sha256: one that is there already, else fetched; several addresses, resumed when broken."""
     output:
-        f"{DOWNLOADS}/{{file}}",
+        f"{paths.DOWNLOADS}/{{file}}",
     log:
-        f"{DOWNLOADS}/logs/{{file}}.log",
+        f"{paths.DOWNLOADS}/logs/{{file}}.log",
     localrule: True
     conda:
         "../../envs/semcom.yaml"
     params:
-        remote=remote_file,
+        name=remote_file,
     message:
         "Download {wildcards.file}"
     script:
@@ -21,10 +21,11 @@ rule download:
 rule render_rooms:
     """Render the built-in data set, in the layout of NYU Depth V2."""
     input:
-        code=sources("semcom.rooms.dataset"),
+        code=sources("semcom.rooms.dataset", script="render_rooms.py"),
     output:
         labeled_mat=RENDERED["labeled_mat"],
         splits_mat=RENDERED["splits_mat"],
+        checksums=checksums(*RENDERED.values()),
     log:
         f"{RESULTS}/logs/render_rooms.log",
     conda:
@@ -40,10 +41,12 @@ rule render_rooms:
 rule ingest:
     """Read the raw files scene by scene, check them, and write the one format that everything downstream reads."""
     input:
-        raw=read_files,
-        code=sources("semcom.data.ingest", f"semcom.data.readers.{CONFIG.data.reader}"),
+        raw=ancient(read_files),  # compared by content: `params.content`, or the checksums
+        checksums=checksums(*RENDERED.values()) if CONFIG.data.rooms and not CONFIG.data.files else [],
+        code=sources("semcom.data.ingest", f"semcom.data.readers.{CONFIG.data.reader}", script="ingest.py"),
     output:
-        scenes=f"{RESULTS}/data/scenes.h5",
+        scenes=SCENES,
+        checksum=checksums(SCENES),
         counts=report(
             f"{RESULTS}/data/class_counts.csv",
             caption="../report/class_counts.rst",
@@ -59,6 +62,7 @@ rule ingest:
     params:
         reader=CONFIG.data.reader,
         files=raw_files(),
+        content=raw_contents,
         size=CONFIG.data.image_size,
     message:
         "Ingest with reader {params.reader}"
@@ -69,10 +73,12 @@ rule ingest:
 rule split:
     """Official split, validation rooms, and a check that every class keeps labelled scenes."""
     input:
-        scenes=f"{RESULTS}/data/scenes.h5",
-        code=sources("semcom.data.splits"),
+        scenes=ancient(SCENES),
+        checksums=checksums(SCENES),
+        code=sources("semcom.data.splits", script="split.py"),
     output:
-        f"{RESULTS}/data/splits.csv",
+        splits=SPLITS,
+        checksum=checksums(SPLITS),
     log:
         f"{RESULTS}/logs/split.log",
     localrule: True

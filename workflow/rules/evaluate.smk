@@ -8,10 +8,20 @@ def evaluated_methods(evaluation):
     return CONFIG.evaluations[evaluation].methods or CONFIG.grid.methods
 
 
-def evaluated_systems(wildcards):
-    """The kept systems of a method and seed: of every SNR and label fraction of the grid."""
+def of_method_and_seed(wildcards, name):
+    """A file of each run of stage II of a method and seed: of every SNR and label fraction of the grid."""
     of_method = [run for run in RUNS if run.stage is Stage.FINETUNE and run.method == wildcards.method]
-    return [run.fill(f"{FINETUNE}/system.safetensors") for run in of_method if run.seed == int(wildcards.seed)]
+    return [run.fill(f"{FINETUNE}/{name}") for run in of_method if run.seed == int(wildcards.seed)]
+
+
+def evaluated_systems(wildcards):
+    """The kept systems of a method and seed."""
+    return of_method_and_seed(wildcards, "system.safetensors")
+
+
+def evaluated_provenance(wildcards):
+    """What is known of the runs that left them."""
+    return of_method_and_seed(wildcards, "provenance.json")
 
 
 def evaluated_traces(wildcards):
@@ -36,7 +46,8 @@ def evaluation_code(wildcards):
         ),
     ]
     blocks = {f"semcom.link.{kind}.{getattr(channel, kind).name}" for channel in channels for kind in LINK_OFFERS}
-    return sources("semcom.training.reevaluation", "semcom.training.process", backbone(wildcards), *sorted(blocks))
+    modules = "semcom.training.reevaluation", "semcom.training.process", backbone(wildcards)
+    return sources(*modules, *sorted(blocks), script="evaluate.py")
 
 
 def evaluation_parts(wildcards):
@@ -72,7 +83,7 @@ rule confusion:
     """Recall and precision of each class, and confusion matrices, of what every run answered at its end."""
     input:
         answers=finetune_files("answers.safetensors"),
-        code=sources("semcom.analysis.confusion", "semcom.figures.confusion"),
+        code=sources("semcom.analysis.confusion", "semcom.figures.confusion", script="confusion.py"),
     output:
         f"{FIGURES}/confusion.pdf",
         report(
@@ -106,9 +117,11 @@ if CONFIG.evaluations:
     rule evaluate:
         """Score the trained links of a method and seed under the conditions of an evaluation."""
         input:
-            scenes=f"{RESULTS}/data/scenes.h5",
-            splits=f"{RESULTS}/data/splits.csv",
-            systems=evaluated_systems,
+            scenes=ancient(SCENES),
+            splits=SPLITS,
+            checksums=checksums(SCENES, SPLITS),
+            systems=ancient(evaluated_systems),
+            provenance=evaluated_provenance,  # has the systems' checksums
             traces=evaluated_traces,
             code=evaluation_code,
         output:
@@ -134,7 +147,7 @@ if CONFIG.evaluations:
         """An evaluation of all methods and seeds as one tidy table."""
         input:
             parts=evaluation_parts,
-            code=sources("semcom.analysis.evaluations"),
+            code=sources("semcom.analysis.evaluations", script="evaluation_table.py"),
         output:
             f"{TABLES}/{{evaluation}}.csv",
         log:
@@ -156,7 +169,7 @@ if CONFIG.evaluations:
         input:
             table=f"{TABLES}/{{evaluation}}.csv",
             counts=f"{RESULTS}/data/class_counts.csv",
-            code=sources("semcom.analysis.evaluations", "semcom.figures.evaluations"),
+            code=sources("semcom.analysis.evaluations", "semcom.figures.evaluations", script="evaluation_figure.py"),
         output:
             f"{FIGURES}/{{evaluation}}.pdf",
             report(

@@ -6,7 +6,7 @@ rule accuracy_figure:
     input:
         rounds=figure_rounds,
         counts=f"{RESULTS}/data/class_counts.csv",
-        code=sources("semcom.figures.accuracy"),
+        code=sources("semcom.figures.accuracy", script="accuracy_figure.py"),
     output:
         f"{FIGURES}/{{figure}}.pdf",
         report(
@@ -47,7 +47,7 @@ if CONFIG.figures.accuracy_by:
         """Accuracy at the end of training against an axis, and the numbers drawn: `figures.accuracy_by`."""
         input:
             rounds=accuracy_by_rounds,
-            code=sources("semcom.analysis.accuracy_by", "semcom.figures.accuracy_by"),
+            code=sources("semcom.analysis.accuracy_by", "semcom.figures.accuracy_by", script="accuracy_by.py"),
         output:
             f"{FIGURES}/{{figure}}.pdf",
             report(
@@ -81,7 +81,7 @@ rule pretraining_figure:
     """Loss and gradient norm of stage I against its step."""
     input:
         steps=pretrain_files("steps.csv"),
-        code=sources("semcom.figures.training_curves"),
+        code=sources("semcom.figures.training_curves", script="pretraining_figure.py"),
     output:
         f"{FIGURES}/pretraining.pdf",
         report(
@@ -109,7 +109,7 @@ rule gradient_figure:
     """Gradient norm of stage II against communication round."""
     input:
         steps=finetune_files("steps.csv"),
-        code=sources("semcom.figures.training_curves"),
+        code=sources("semcom.figures.training_curves", script="gradient_figure.py"),
     output:
         f"{FIGURES}/gradients.pdf",
         report(
@@ -136,8 +136,9 @@ rule gradient_figure:
 rule contact_sheet:
     """All modalities side by side, per class: what was read."""
     input:
-        scenes=f"{RESULTS}/data/scenes.h5",
-        code=sources("semcom.figures.contact_sheet"),
+        scenes=ancient(SCENES),
+        checksums=checksums(SCENES),
+        code=sources("semcom.figures.contact_sheet", script="contact_sheet.py"),
     output:
         f"{FIGURES}/contact_sheet.pdf",
         f"{FIGURES}/contact_sheet.svg",

@@ -4,10 +4,11 @@
 rule finetune:
     """Train encoders and decoder through the channel, Algorithm 1, second half, and keep the ledger."""
     input:
-        scenes=f"{RESULTS}/data/scenes.h5",
-        splits=f"{RESULTS}/data/splits.csv",
-        weights=encoder_weights,
-        encoders=pretrained_encoders,
+        scenes=ancient(SCENES),
+        splits=SPLITS,
+        encoders=ancient(pretrained_encoders),
+        checksums=run_checksums,
+        weights=ancient(encoder_weights),
         trace=channel_trace,
         code=finetune_code,
     output:
@@ -26,7 +27,9 @@ rule finetune:
     threads: CONFIG.compute.threads
     params:
         job=finetune_job,
+        weights=weight_contents,
         checkpoint=paths.checkpoint(CONFIG.experiment, Stage.FINETUNE),
+        earlier=paths.earlier(CONFIG.experiment),
     message:
         "Fine-tune {wildcards.method}, {wildcards.snr_db} dB, labels {wildcards.label_fraction}, seed {wildcards.seed}"
     script:

@@ -31,7 +31,7 @@ def check_gpus():
         return
     if not any(job.resources.get("gpu") for job in workflow.dag.needrun_jobs()):
         return  # no job wants one
-    seen = local_gpus.gpus_seen()
+    seen = local_gpus.gpus_seen(PYTHON)
     if seen is not None:
         try:
             PLACES.check(seen)

@@ -4,12 +4,14 @@
 rule pretrain:
     """Train the encoders of all modalities without labels, Algorithm 1, first half."""
     input:
-        scenes=f"{RESULTS}/data/scenes.h5",
-        splits=f"{RESULTS}/data/splits.csv",
-        weights=encoder_weights,
+        scenes=ancient(SCENES),
+        splits=SPLITS,
+        checksums=checksums(SCENES, SPLITS),
+        weights=ancient(encoder_weights),
         code=pretrain_code,
     output:
         encoders=f"{PRETRAIN}/encoders.pt",
+        checksum=checksums(f"{PRETRAIN}/encoders.pt"),
         steps=f"{PRETRAIN}/steps.csv",
         provenance=f"{PRETRAIN}/provenance.json",
     log:
@@ -22,7 +24,9 @@ rule pretrain:
     threads: CONFIG.compute.threads
     params:
         job=pretrain_job,
+        weights=weight_contents,
         checkpoint=paths.checkpoint(CONFIG.experiment, Stage.PRETRAIN),
+        earlier=paths.earlier(CONFIG.experiment),
     message:
         "Pre-train {wildcards.method}, seed {wildcards.seed}"
     script:

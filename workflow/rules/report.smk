@@ -2,6 +2,8 @@
 #
 # Every item of the report has one label. With more, Snakemake 9's report turns a label whose two values share a
 # category evenly into a switch, and the page goes blank where an item lacks one of the two.
+from semcom.runs import leftovers
+
 REPORT = f"{RESULTS}/report.html"
 TABLE_PAGES = {  # table -> category, title, caption
     "tables/summary": ("Tables", "Accuracy at the end of training", "summary"),
@@ -14,7 +16,7 @@ if CONFIG.pretrained_methods():
         "tables/pretraining": ("Tables", "How pre-training ended", "pretraining_summary"),
         "tables/pretraining_overhead": ("Tables", "Pre-training if the devices were apart", "pretraining_overhead"),
     }
-if CLAIMED:
+if artefacts.speaks_to_claims(CONFIG):
     TABLE_PAGES |= {
         "tables/claims": ("Tables", "The paper's claims", "claims"),
         "tables/claim_tests": ("Tables", "The tests of each claim", "claim_tests"),
@@ -29,46 +31,16 @@ for name in CONFIG.baselines:
         f"tables/{name}_verdict": ("Tables", f"{name}: which way to the server is best", "baselines"),
         f"tables/{name}_training": ("Tables", f"{name}: what training sends", "baselines"),
     }
-EVALUATION_FIGURES = [name for name, evaluation in CONFIG.evaluations.items() if evaluation.figure]
-ARTEFACTS = (
-    [
-        f"{FIGURES}/{name}{suffix}"
-        for name in [
-            *SHOWN,
-            *ACCURACY_BY,
-            *EVALUATION_FIGURES,
-            *CONFIG.baselines,
-            "confusion",
-            "gradients",
-            "contact_sheet",
-        ]
-        for suffix in FORMATS
-    ]
-    + [
-        f"{TABLES}/{name}.csv"
-        for name in (
-            "rounds",
-            "summary",
-            "rounds_to_target",
-            "confusion",
-            "per_class",
-            *ACCURACY_BY,
-            *CONFIG.evaluations,
-            *(f"{name}{part}" for name in CONFIG.baselines for part in ("", "_verdict", "_training")),
-        )
-    ]
-    + [f"{RESULTS}/config.yaml", f"{RESULTS}/data/class_counts.csv"]
-)
-if CONFIG.pretrained_methods():
-    ARTEFACTS += [f"{FIGURES}/pretraining{suffix}" for suffix in FORMATS]
-    ARTEFACTS += [f"{TABLES}/{name}.csv" for name in ("pretraining", "pretraining_overhead")]
-if CLAIMED:
-    ARTEFACTS += [f"{TABLES}/{name}.csv" for name in ("claims", "claim_tests")]
+ARTEFACTS = [f"{RESULTS}/{file}" for file in [*artefacts.files(CONFIG), "config.yaml", "data/class_counts.csv"]]
 if CONFIG.tables.trials in {Path(file).stem for file in ARTEFACTS}:
     refuse(
         f"{os.path.relpath(FILE)}: tables.trials: '{CONFIG.tables.trials}' is the name of another table or figure; take a "
         "new one"
     )
+
+NOT_NAMED = "SEMCOM_NOT_NAMED"  # tells the second Snakemake, which reads the same rules, what the first page says
+if NOT_NAMED in os.environ:
+    config["not_named"] = os.environ[NOT_NAMED]
 
 CAPTIONS = []  # those that were fetched change with their version alone
 if CHECKOUT:
@@ -80,6 +52,8 @@ report: "../report/workflow.rst"
 
 rule configuration:
     """The configuration in force, whole, as one file that runs the same experiment again."""
+    input:
+        code=sources(script="configuration.py"),
     output:
         f"{RESULTS}/config.yaml",
     log:
@@ -103,6 +77,7 @@ for table, (category, title, caption) in TABLE_PAGES.items():
         input:
             table=f"{RESULTS}/{table}.csv",
             caption=report_source(f"{caption}.rst"),
+            code=sources(script="table_page.py"),
         output:
             report(
                 f"{RESULTS}/{table}.html",
@@ -131,6 +106,7 @@ rule html_report:
         config=f"{RESULTS}/config.yaml",
         captions=CAPTIONS,
         style=report_source("style.css"),
+        code=[os.path.relpath(CHECKOUT / "workflow/rules/report.smk")] if CHECKOUT else [],  # the command below
     output:
         REPORT,
     log:
@@ -139,12 +115,15 @@ rule html_report:
     conda:
         "../../envs/semcom.yaml"
     params:
-        python=sys.executable,  # its Snakemake need not be on the PATH
+        python=PYTHON,  # its Snakemake need not be on the PATH
         snakefile=os.path.relpath(workflow.main_snakefile),
         temporary=f"{RESULTS}/report.tmp.html",  # moved when it is whole
+        not_named=lambda wildcards: leftovers.told(CONFIG),
     message:
         "Write {output}"
     shell:
+        f"{NOT_NAMED}={{params.not_named:q}} "
         "{params.python:q} -m snakemake --snakefile {params.snakefile:q} --configfile {input.config:q} --nolock "
-        "--report {params.temporary:q} --report-stylesheet {input.style:q} -- {input.artefacts:q} > {log:q} 2>&1 && "
+        "--profile none --workflow-profile none --report {params.temporary:q} --report-stylesheet {input.style:q} "
+        "-- {input.artefacts:q} > {log:q} 2>&1 && "
         "mv {params.temporary:q} {output:q}"

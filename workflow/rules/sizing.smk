@@ -5,9 +5,10 @@ SIZING = f"{RESULTS}/sizing"
 rule calibrate:
     """A few steps of a stage, as its runs take them: for how long, and in how much memory."""
     input:
-        scenes=f"{RESULTS}/data/scenes.h5",
-        splits=f"{RESULTS}/data/splits.csv",
-        weights=encoder_weights,
+        scenes=ancient(SCENES),
+        splits=SPLITS,
+        checksums=checksums(SCENES, SPLITS),
+        weights=ancient(encoder_weights),
         code=calibrated_code,
     output:
         f"{SIZING}/calibration/{{stage}}/{{method}}.csv",
@@ -22,6 +23,7 @@ rule calibrate:
     threads: CONFIG.compute.threads
     params:
         job=calibrated_job,
+        weights=weight_contents,
         seed=CONFIG.grid.seeds[0],
     message:
         "Calibrate {wildcards.stage} {wildcards.method}"
@@ -33,8 +35,9 @@ rule predict:
     """Jobs, hours and memory of the whole grid."""
     input:
         paces=sorted({run.fill(f"{SIZING}/calibration/{run.stage}/{{method}}.csv") for run in RUNS}),
-        splits=f"{RESULTS}/data/splits.csv",
-        code=sources("semcom.planning.estimate"),
+        splits=SPLITS,
+        checksums=checksums(SPLITS),
+        code=sources("semcom.planning.estimate", script="predict.py"),
     output:
         f"{SIZING}/predicted.csv",
     log:

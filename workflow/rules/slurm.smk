@@ -4,11 +4,16 @@ import signal
 from snakemake.common.tbdstring import TBDString
 
 from semcom.runs import slurm_preflight
+from semcom.runs.signals import SUBMITTED_JOB, slurm_job
 
 if not workflow.is_main_process:
     # The warning before a job's time is up goes to all its processes. This one would die of it and take the training
     # along, which heeds the warning itself: it saves its state and goes back into the queue.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    # Snakemake's executor begins a job that it has submitted so. Only such a job may be requeued: a run within the user's
+    # own allocation would take that back into the queue.
+    if "slurm-jobstep" in sys.argv and slurm_job():
+        os.environ[SUBMITTED_JOB] = slurm_job()
 
 
 def slurm_request(job):

@@ -5,7 +5,7 @@ rule tables:
     """All rounds in one tidy table, the summary, and what it costs to reach a target."""
     input:
         rounds=finetune_files("rounds.csv"),
-        code=sources("semcom.analysis.tables"),
+        code=sources("semcom.analysis.tables", script="tables.py"),
     output:
         rounds=f"{TABLES}/rounds.csv",
         summary=report(
@@ -43,6 +43,7 @@ rule pretraining_tables:
             "semcom.link.pretraining_overhead",
             *(name for method in CONFIG.pretrained_methods() for name in link_modules(method, "modulation")),
             *(f"semcom.losses.{CONFIG.method(method).loss}" for method in CONFIG.pretrained_methods()),
+            script="pretraining_tables.py",
         ),
     output:
         summary=report(

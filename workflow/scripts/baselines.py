@@ -3,7 +3,7 @@
 import pandas as pd
 
 from semcom.analysis.baselines import collect_baselines, training_table, verdict_table
-from semcom.analysis.records import collect_rounds, collect_steps, write_csv
+from semcom.analysis.records import collect_rounds, collect_steps, write_csv, write_rounds
 from semcom.common.reporting import reported_to
 from semcom.config.jobs import PretrainJob
 from semcom.config.sections import BlockSettings
@@ -14,7 +14,7 @@ from semcom.link.pretraining_overhead import pretraining_overhead
 with reported_to(snakemake.log[0]):
     given, files = snakemake.params, snakemake.input
     table = collect_baselines(files.answers, senders=given.senders)
-    write_csv(table, snakemake.output.table)
+    write_rounds(table, snakemake.output.table)
     write_csv(verdict_table(table, methods=given.methods, labels=given.labels), snakemake.output.verdict)
     overhead = None
     if given.jobs:

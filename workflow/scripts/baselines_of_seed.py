@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from semcom.common.checksums import check_derived
 from semcom.common.reporting import reported_to
+from semcom.runs.alone import alone
 
-with reported_to(snakemake.log[0]):
-    from semcom.analysis.records import write_csv
+with reported_to(snakemake.log[0]), alone(snakemake.output, snakemake.params.job, snakemake.input):
+    from semcom.analysis.records import write_csv, write_rounds
     from semcom.baselines.study import Study
     from semcom.config.jobs import BaselinesJob
     from semcom.data.scenes import load_scenes
@@ -13,6 +15,7 @@ with reported_to(snakemake.log[0]):
     from semcom.runs.devices import choose
     from semcom.training.process import set_up
 
+    check_derived(snakemake.input)
     job = BaselinesJob(**snakemake.params.job)
     set_up(job.compute)
     scenes = load_scenes(
@@ -27,5 +30,5 @@ with reported_to(snakemake.log[0]):
         kept = load_system(Path(path), scenes)
         systems.setdefault(kept.job.method, []).append(kept)
     answers, training = Study(job, systems, scenes, int(snakemake.wildcards.seed)).answers()
-    write_csv(answers, snakemake.output.answers)
+    write_rounds(answers, snakemake.output.answers)
     write_csv(training, snakemake.output.training)

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+from semcom.common.checksums import check_derived
 from semcom.common.reporting import Progress, reported_to
+from semcom.runs.alone import alone
 
-with reported_to(snakemake.log[0]):
+with reported_to(snakemake.log[0]), alone(snakemake.output, snakemake.params.job, snakemake.input):
     import pandas as pd
 
-    from semcom.analysis.records import write_csv
+    from semcom.analysis.records import write_rounds
     from semcom.config.jobs import EvaluationJob
     from semcom.data.scenes import load_scenes
     from semcom.models.kept_system import load_system
@@ -15,6 +17,7 @@ with reported_to(snakemake.log[0]):
     from semcom.training.process import set_up
     from semcom.training.reevaluation import reevaluate
 
+    check_derived(snakemake.input)
     job = EvaluationJob(**snakemake.params.job)
     set_up(job.compute)
     scenes = load_scenes(
@@ -29,4 +32,4 @@ with reported_to(snakemake.log[0]):
     for done, path in enumerate(snakemake.input.systems, 1):
         tables.append(reevaluate(job, load_system(Path(path), scenes), scenes))
         progress(done)
-    write_csv(pd.concat(tables, ignore_index=True), snakemake.output[0])
+    write_rounds(pd.concat(tables, ignore_index=True), snakemake.output[0])

@@ -7,10 +7,11 @@ from semcom.config.stage import Stage
 from semcom.runs.attempt import Attempt
 
 job, seed = snakemake.params.job, int(snakemake.wildcards.seed)
-files = {"checkpoint": snakemake.params.checkpoint, "inputs": snakemake.input, "outputs": snakemake.output}
+kept = {"checkpoint": snakemake.params.checkpoint, "earlier": snakemake.params.earlier}
+files = kept | {"inputs": snakemake.input, "outputs": snakemake.output}
 with reported_to(snakemake.log[0]), Attempt(Stage.FINETUNE, job, seed, **files) as attempt:
     # Not at the top: these take seconds, and from here on a signal ends the run in good order.
-    from semcom.analysis.records import RUN, write_csv
+    from semcom.analysis.records import RUN, write_csv, write_rounds
     from semcom.data.scenes import load_scenes
     from semcom.models.kept_system import KeptSystem, save_system
     from semcom.runs.devices import choose
@@ -32,7 +33,7 @@ with reported_to(snakemake.log[0]), Attempt(Stage.FINETUNE, job, seed, **files) 
     )
     encoders = snakemake.input.get("encoders")
     result = finetune(settings, scenes, seed, Path(encoders) if encoders else None, attempt)
-    write_csv(result.rounds, snakemake.output.rounds)
+    write_rounds(result.rounds, snakemake.output.rounds)
     write_csv(result.ledger, snakemake.output.ledger)
     write_csv(result.steps, snakemake.output.steps)
     run = {key: getattr(settings, key) for key in RUN if key != "seed"} | {"seed": seed}

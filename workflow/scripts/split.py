@@ -1,5 +1,6 @@
 """Glue: official split and validation rooms, and a look ahead at the grid."""
 
+from semcom.common.checksums import check_derived, write_checksum
 from semcom.common.files import written_atomically
 from semcom.common.reporting import reported_to
 from semcom.config.loading import parse_config
@@ -7,6 +8,7 @@ from semcom.data.scenes import scene_table
 from semcom.data.splits import check_split, split_table
 
 with reported_to(snakemake.log[0]):
+    check_derived(snakemake.input)
     table = split_table(
         scene_table(snakemake.input.scenes),
         validation_fraction=snakemake.params.validation_fraction,
@@ -20,5 +22,6 @@ with reported_to(snakemake.log[0]):
         for method in config.grid.methods
     }
     check_split(table, config.grid.label_fractions, batch_sizes)
-    with written_atomically(snakemake.output[0]) as temporary:
+    with written_atomically(snakemake.output.splits) as temporary:
         table.to_csv(temporary, index=False)
+    write_checksum(snakemake.output.splits)

@@ -28,7 +28,7 @@ with reported_to(snakemake.log[0]):
     for column in table.columns.intersection(["method", "line", "compared to"]):
         table[column] = table[column].map(lambda name: called.get(name, name))
     table = table.replace(r"^-(?=[\d.])", "\N{MINUS SIGN}", regex=True)
-    title, caption = snakemake.params.title, Path(snakemake.input.caption).read_text()
+    title, caption = snakemake.params.title, Path(snakemake.input.caption).read_text(encoding="utf-8")
     write_text(
         snakemake.output[0],
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>\n'

@@ -1,6 +1,6 @@
 """Glue: tables of stage II."""
 
-from semcom.analysis.records import collect_rounds, write_csv
+from semcom.analysis.records import collect_rounds, write_csv, write_rounds
 from semcom.analysis.tables import rounds_to_target, summary
 from semcom.common.reporting import reported_to
 from semcom.config.sections import TableSettings
@@ -8,6 +8,6 @@ from semcom.config.sections import TableSettings
 with reported_to(snakemake.log[0]):
     settings, methods = TableSettings(**snakemake.params.settings), snakemake.params.methods
     rounds = collect_rounds(snakemake.input.rounds, methods=methods)
-    write_csv(rounds, snakemake.output.rounds)
+    write_rounds(rounds, snakemake.output.rounds)
     write_csv(summary(rounds, settings, methods=methods), snakemake.output.summary)
     write_csv(rounds_to_target(rounds, settings, methods=methods), snakemake.output.rounds_to_target)

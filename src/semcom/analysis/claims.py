@@ -7,17 +7,18 @@ one statistic per seed and asks whether it lies above (or below) a threshold:
     contradicted   its whole interval lies on the other side
     not shown      the interval holds the threshold, or there are fewer than two seeds
 
-A claim holds if all its tests do, is contradicted if none holds and one is contradicted, holds in part if some hold,
-and is not shown otherwise. Intervals are not corrected for the number of tests.
+A claim says that all its tests come out as claimed. So it holds if all hold, is contradicted if one is contradicted,
+holds in part if some hold and the others are not shown, and is not shown otherwise (`verdict_on`). Intervals are not
+corrected for the number of tests.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from semcom.analysis.statistics import BOOTSTRAP_SAMPLES, bootstrap_median_interval, t_interval
+from semcom.analysis.statistics import BOOTSTRAP_SAMPLES, bootstrap_median_interval, cost_ratio, t_interval
 from semcom.analysis.tables import first_held, gradient_growth, run_accuracy
 from semcom.config.experiment import BASELINE, PROPOSED
 from semcom.config.sections import TableSettings
@@ -30,6 +31,8 @@ STATEMENTS = {
     "e": "Barlow Twins suffers from exploding gradients, the proposed loss does not",
     "f": "about half of the communication of supervised learning reaches the same accuracy",
 }
+HOLDS, CONTRADICTED, NOT_SHOWN = ENDINGS = ("holds", "contradicted", "not shown")  # of a test
+HOLDS_IN_PART, NOT_TESTED = "holds in part", "not tested"  # of a claim, beside these
 FEWER_LABELS = 0.5  # the fraction that claims c and e speak of
 FAR = 0.05  # "far higher", claim c: five points of accuracy at the least
 RISE = 0.1  # claim a looks at the first tenth of the rounds
@@ -74,24 +77,24 @@ def claim_tests(
 
 
 def claim_verdicts(tests: pd.DataFrame) -> pd.DataFrame:
-    """One row a claim: its statement, how its tests ended, and the verdict on it; "not tested" where the runs allow none."""
+    """One row a claim: its statement, how its tests ended, and the verdict on it."""
     rows = []
     for claim in STATEMENTS:
         group = tests[tests["claim"] == claim]
-        ended = {
-            verdict: int((group["verdict"] == verdict).sum()) for verdict in ("holds", "contradicted", "not shown")
-        }
-        if group.empty:
-            verdict = "not tested"
-        elif ended["holds"] == len(group):
-            verdict = "holds"
-        elif ended["holds"]:
-            verdict = "holds in part"
-        else:
-            verdict = "contradicted" if ended["contradicted"] else "not shown"
-        counts = {f"tests_{name.replace(' ', '_')}": count for name, count in ended.items()}
-        rows.append({"claim": claim, "statement": STATEMENTS[claim], "tests": len(group), **counts, "verdict": verdict})
+        counts = {f"tests_{name.replace(' ', '_')}": int((group["verdict"] == name).sum()) for name in ENDINGS}
+        row = {"claim": claim, "statement": STATEMENTS[claim], "tests": len(group), **counts}
+        rows.append(row | {"verdict": verdict_on(group["verdict"])})
     return pd.DataFrame(rows)
+
+
+def verdict_on(tests: Iterable[str]) -> str:
+    """The verdict on a claim, or on a part of one, of how its tests ended (`ENDINGS`)."""
+    ended = set(tests)
+    if not ended:
+        return NOT_TESTED
+    if CONTRADICTED in ended:
+        return CONTRADICTED
+    return HOLDS if ended == {HOLDS} else HOLDS_IN_PART if HOLDS in ended else NOT_SHOWN
 
 
 def _rise(rounds: pd.DataFrame) -> Iterator[dict]:
@@ -158,8 +161,7 @@ def _growth(run: pd.DataFrame) -> float:
 def _communication(rounds: pd.DataFrame, settings: TableSettings) -> Iterator[dict]:
     """Claim f: rounds until 95 % of the supervised plateau is held, over those of supervised learning (median of seeds).
 
-    A run that never holds it needs infinitely many, but a supervised one counts with the rounds that it had: a ratio to
-    more than that would favour the claim. A seed of which neither run holds it says nothing.
+    A ratio is as `statistics.cost_ratio` has it; a seed that has none says nothing.
     """
     ends = run_accuracy(rounds, settings)
     for key, cell in rounds.groupby(_CELL):
@@ -175,7 +177,8 @@ def _communication(rounds: pd.DataFrame, settings: TableSettings) -> Iterator[di
             if method == PROPOSED and (BASELINE, seed) in needed
         ]
         longest = float(cell["round"].max())
-        ratios = np.array([ours / min(theirs, longest) for ours, theirs in pairs if math.isfinite(min(ours, theirs))])
+        ratios = np.array([cost_ratio(ours, theirs, longest) for ours, theirs in pairs])
+        ratios = ratios[~np.isnan(ratios)]
         if len(ratios):
             low, high = bootstrap_median_interval(ratios, samples=BOOTSTRAP_SAMPLES, seed=0)
             yield {
@@ -196,7 +199,7 @@ def _rounds_to(run: pd.DataFrame, target: float, settings: TableSettings) -> flo
     first = first_held(
         run["accuracy"].to_numpy(), target, smooth=settings.smooth_evaluations, hold=settings.hold_evaluations
     )
-    return math.inf if first is None else max(1.0, float(run["round"].iloc[first]))
+    return math.inf if first is None else float(run["round"].iloc[first])
 
 
 def _differences(
@@ -245,7 +248,7 @@ def _length(rounds: pd.DataFrame) -> pd.Series:
 
 def _verdict(test) -> str:
     if not (np.isfinite(test.threshold) and test.ci95_low == test.ci95_low and test.ci95_high == test.ci95_high):
-        return "not shown"
+        return NOT_SHOWN
     sides: Sequence[bool] = (test.ci95_low > test.threshold, test.ci95_high < test.threshold)
     claimed, opposite = sides if test.side == "above" else sides[::-1]
-    return "holds" if claimed else "contradicted" if opposite else "not shown"
+    return HOLDS if claimed else CONTRADICTED if opposite else NOT_SHOWN

@@ -28,14 +28,15 @@ def provenance_row(run: Run, record: Mapping[str, Any]) -> dict[str, Any]:
     """One run's row.
 
     Args:
-        record: its `provenance.json`. What is a mapping there, such as `versions`, gets a column a key.
+        record: its `provenance.json`. What is a mapping there, such as `versions`, gets a column a key; the checksums of
+            its files get none.
     """
     cell = {"snr_db": None, "label_fraction": None} | run.spelled()
     row: dict[str, Any] = {"stage": str(run.stage), "method": run.method, **cell, "seed": run.seed}
     for name, value in record.items():
-        if isinstance(value, Mapping) and name != "settings":
+        if isinstance(value, Mapping) and name not in ("settings", "files"):
             row |= value
-        elif name not in ("stage", "seed", "settings"):
+        elif name not in ("stage", "seed", "settings", "files"):
             row[name] = value
     return row | {DIGEST: settings_digest(record["settings"])}
 

@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 
 from semcom.common.errors import InputError
-from semcom.common.files import write_text
+from semcom.common.files import unreadable, write_text
 from semcom.common.spelling import spelled_number
 
 RUN = ["experiment", "method", "snr_db", "label_fraction", "seed"]
 LEDGER = ["uplink_channel_uses", "downlink_channel_uses", "uplink_bits", "downlink_bits"]
-MEASURED = ["accuracy", "mean_class_accuracy", "loss"]
+SHARES = ["accuracy", "mean_class_accuracy"]
+MEASURED = [*SHARES, "loss"]
 ROUNDS_COLUMNS = [*RUN, "split", "round", "epoch", *MEASURED, *LEDGER, "status"]
 ROUNDS_STATUS = ["ok", "diverged", "pretraining_diverged"]
 ROUND_STEPS_COLUMNS = [*RUN, "round", "epoch", "loss", "gradient_norm", "status"]
@@ -25,7 +26,7 @@ STEPS_RUN = ["experiment", "method", "seed"]
 STEPS_COLUMNS = [*STEPS_RUN, "step", "epoch", "scenes", "loss", "gradient_norm", "status"]
 STEPS_STATUS = ["ok", "diverged"]
 
-_COORDINATES = ["snr_db", "label_fraction", "x"]  # by which rows are found again: every digit counts
+_COORDINATES = ["snr_db", "tested_snr_db", "label_fraction", "x"]  # by which rows are found again: every digit counts
 _INTEGERS = ["seed", "round", "step", *LEDGER]
 _TEXT = ["experiment", "method", "split", "status"]
 
@@ -48,7 +49,7 @@ def collect_rounds(paths: Iterable[str | Path], *, methods: Sequence[str]) -> pd
     frames = []
     for path in map(Path, paths):
         frame = _read(path, ROUNDS_COLUMNS, ROUNDS_STATUS, nan_if_diverged=MEASURED, exact=True)
-        for column in ("accuracy", "mean_class_accuracy"):
+        for column in SHARES:
             _refuse(path, frame, column, (frame[column] < 0) | (frame[column] > 1), "a share from 0 to 1")
         frames.append(frame.assign(_path=str(path)))
     return _collected(frames, methods, [*RUN, "split", "round"], "rounds.csv")
@@ -97,6 +98,14 @@ def write_csv(table: pd.DataFrame, path: str | Path) -> None:
     write_text(path, table.to_csv(index=False, float_format=shown, lineterminator="\n"))
 
 
+def write_rounds(rounds: pd.DataFrame, path: str | Path) -> None:
+    """Write evaluations (`ROUNDS_COLUMNS`, or of kept systems) as `write_csv` does, but shares with all their digits.
+
+    They are subtracted from one another: of shares that were rounded first, a difference of 0 would come out as 1e-7.
+    """
+    write_csv(rounds.assign(**{name: rounds[name].map(spelled_number, na_action="ignore") for name in SHARES}), path)
+
+
 def _read(
     path: Path, required: list[str], statuses: list[str], *, nan_if_diverged: list[str], exact: bool
 ) -> pd.DataFrame:
@@ -106,7 +115,7 @@ def _read(
     except pd.errors.EmptyDataError:
         raise InputError(f"{path}: empty; {remedy}") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())}); {remedy}") from None
+        raise InputError(unreadable(error, path, remedy)) from None
     missing = [column for column in required if column not in raw]
     extra = [column for column in raw if exact and column not in required]
     if missing or extra:

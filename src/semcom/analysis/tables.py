@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from semcom.analysis.records import RUN, STEPS_RUN, by_method, shown
-from semcom.analysis.statistics import BOOTSTRAP_SAMPLES, bootstrap_median_interval, t_interval
+from semcom.analysis.statistics import BOOTSTRAP_SAMPLES, bootstrap_median_interval, cost_ratio, t_interval
 from semcom.common.errors import InputError
 from semcom.config.experiment import BASELINE
 from semcom.config.sections import TableSettings
@@ -143,7 +143,8 @@ def rounds_to_target(
         diverged_seeds, reached (seeds; missing where there is no supervised run); and for each unit of rounds,
         channel_uses and bits: median_<unit> (inf where half of the seeds or more are censored), <unit>_text (the same,
         or `> R`), ci95_low_<unit>, ci95_high_<unit> (bootstrap over seeds) and, except bits,
-        <unit>_ratio_to_supervised (of the medians; missing where one is infinite, or the supervised one is 0).
+        <unit>_ratio_to_supervised (of the medians, as `statistics.cost_ratio` has it; where the supervised one is
+        infinite, it counts with its R).
     """
     rounds = rounds[rounds["split"] == split].sort_values("round")
     if rounds.empty:
@@ -165,15 +166,18 @@ def rounds_to_target(
             for unit in _COSTS:
                 cost = _cost(unit, reached[unit].to_numpy(), bounds[unit], bootstrap_samples, bootstrap_seed)
                 row |= cost if np.isfinite(plateau) else {name: "" if "text" in name else np.nan for name in cost}
+                row |= {f"_spent_{unit}": bounds[unit].median()}
             rows.append(row)
     table = _by_panel(pd.DataFrame(rows).astype({"reached": "Int64"}), methods)
     targets = [table[name] for name in (*_PANEL, "target_share")]
     for unit in ("rounds", "channel_uses"):
-        median = table[f"median_{unit}"]
-        supervised = median.where(table["method"] == BASELINE).groupby(targets).transform("max")
-        ratio = (median / supervised).where(np.isfinite(median) & np.isfinite(supervised) & (supervised > 0))
+        supervised, spent = (
+            table[name].where(table["method"] == BASELINE).groupby(targets).transform("max")
+            for name in (f"median_{unit}", f"_spent_{unit}")
+        )
+        ratio = [cost_ratio(*three) for three in zip(table[f"median_{unit}"], supervised, spent, strict=True)]
         table.insert(table.columns.get_loc(f"ci95_high_{unit}") + 1, f"{unit}_ratio_to_supervised", ratio)
-    return table
+    return table.drop(columns=[f"_spent_{unit}" for unit in _COSTS])
 
 
 def pretraining_summary(steps: pd.DataFrame, *, methods: Sequence[str]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from semcom.analysis.records import RUN
 from semcom.analysis.statistics import t_interval
 from semcom.analysis.tables import gradient_growth
 from semcom.common.errors import InputError
+from semcom.common.settings import as_yaml
 from semcom.common.spelling import spelled_number
 from semcom.config.experiment import Config
 
@@ -36,7 +37,7 @@ _CHANGED = (
 def changes(config: Config, method: str, of: str) -> str:
     """What a trial changes of another's entry, e.g. "pretrain.learning_rate 0.3, projector [128]"."""
     ours, theirs = (config.method(name).model_dump(include=set(_CHANGED)) for name in (method, of))
-    return ", ".join(f"{key} {value}" for key, value in sorted(_differing(ours, theirs)))
+    return ", ".join(f"{key} {as_yaml(value)}" for key, value in sorted(_differing(ours, theirs)))
 
 
 def _differing(ours: Mapping[str, Any], theirs: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -13,7 +13,9 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
+from scipy.optimize import minimize
 from torch import Tensor
 
 from semcom.baselines.schemes.label import Options
@@ -21,7 +23,8 @@ from semcom.baselines.task import FITTED_ON, Air, Task, Told, label_bits, receiv
 from semcom.link.ledger import Traffic
 from semcom.rng import stream
 
-SPREAD_STEPS, SPREAD_STARTS = 1500, 4
+SPREAD_STARTS = 8
+SHARPNESSES = (1.0, 10.0, 100.0, 1000.0)  # per squared distance on the unit sphere
 
 
 @dataclass(frozen=True)
@@ -124,22 +127,24 @@ def spherical_code(words: int, uses: int) -> Tensor:
 def spread_points(number: int, dimensions: int) -> Tensor:
     """Points on the unit sphere, (number, dimensions) float64, whose smallest distance is large.
 
-    Descent on sum exp(-sharpness |a - b|^2) with growing sharpness, from seeded starts; the best is kept.
+    Descent on sum exp(-sharpness |a - b|^2), from soft to sharp and from several seeded starts, of which the best is kept.
     """
-    best, best_distance = None, -1.0
+
+    def energy(flat: np.ndarray, sharpness: float) -> tuple[float, np.ndarray]:
+        free = torch.tensor(flat, requires_grad=True)
+        apart = torch.pdist(on_sphere(free)).square()
+        value = torch.logsumexp(-sharpness * apart, dim=0) / sharpness
+        value.backward()
+        return value.item(), free.grad.numpy()
+
+    def on_sphere(flat: Tensor) -> Tensor:
+        return torch.nn.functional.normalize(flat.view(number, dimensions), dim=1)
+
+    found = []
     for start in range(SPREAD_STARTS):
         generator = stream(start, "spread points", number, dimensions)
-        free = torch.randn(number, dimensions, dtype=torch.float64, generator=generator, requires_grad=True)
-        optimizer = torch.optim.Adam([free], lr=0.02)
-        for step in range(SPREAD_STEPS):
-            points = torch.nn.functional.normalize(free, dim=1)
-            sharpness = 10 ** (3 * step / SPREAD_STEPS)
-            energy = torch.logsumexp(-sharpness * torch.pdist(points).square(), dim=0) / sharpness
-            optimizer.zero_grad()
-            energy.backward()
-            optimizer.step()
-        with torch.no_grad():
-            points = torch.nn.functional.normalize(free, dim=1)
-            if (distance := torch.pdist(points).min().item()) > best_distance:
-                best, best_distance = points, distance
-    return best
+        flat = torch.randn(number * dimensions, dtype=torch.float64, generator=generator).numpy()
+        for sharpness in SHARPNESSES:
+            flat = minimize(energy, flat, args=(sharpness,), jac=True, method="L-BFGS-B").x
+        found.append(on_sphere(torch.from_numpy(flat)))
+    return max(found, key=lambda points: torch.pdist(points).min().item())

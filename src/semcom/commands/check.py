@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from semcom.common.errors import InputError
+from semcom.common.reporting import reported
 from semcom.config import paths
 from semcom.config.loading import load_config
 from semcom.config.stage import Stage
@@ -38,6 +39,7 @@ def checked(file: Path) -> str:
     return f"{file}: {paths.results(config.experiment)}, {count}"
 
 
+@reported
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns its exit status, 1 where any of the files is at fault."""
     parser = argparse.ArgumentParser(prog="python -m semcom.commands.check", description="Checks configuration files.")

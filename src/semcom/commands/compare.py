@@ -17,11 +17,13 @@ from pathlib import Path
 from semcom.analysis.comparison import chosen_methods, curves, final_table, read_experiments
 from semcom.analysis.records import write_csv
 from semcom.common.errors import InputError
+from semcom.common.reporting import reported
 from semcom.figures import panels, style
 from semcom.figures.accuracy_by import accuracy_by_figure
 from semcom.figures.comparison import comparison_figure, drawn_numbers
 
 
+@reported
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m semcom.commands.compare", description=__doc__.partition("\n")[0])
@@ -32,23 +34,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--x", metavar="KEY", help="of the configuration: the axis of `final`; default: the experiment")
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where to write")
     options = parser.parse_args(arguments)
-    try:
-        if options.x and options.figure != "final":
-            raise InputError("--x: is the axis of --figure final; add that, or leave --x out")
-        experiments = read_experiments(options.folders, options.labels)
-        style.check_texts({"--labels": " ".join(e.label for e in experiments)}, "compare")
-        methods = chosen_methods(experiments, options.methods)
-        if options.figure == "final":
-            table = final_table(experiments, methods, options.x)
-            labels = {name: label for e in reversed(experiments) for name, label in e.config.labels().items()}
-            axis_label = options.x or "Experiment"
-            figure = accuracy_by_figure(table, labels=labels, axis_label=axis_label)
-        else:
-            figure = comparison_figure(experiments, methods)
-            table = drawn_numbers(curves(experiments, methods))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    if options.x and options.figure != "final":
+        raise InputError("--x: is the axis of --figure final; add that, or leave --x out")
+    experiments = read_experiments(options.folders, options.labels)
+    style.check_texts({"--labels": " ".join(e.label for e in experiments)}, "compare")
+    methods = chosen_methods(experiments, options.methods)
+    if options.figure == "final":
+        table = final_table(experiments, methods, options.x)
+        labels = {name: label for e in reversed(experiments) for name, label in e.config.labels().items()}
+        axis_label = options.x or "Experiment"
+        figure = accuracy_by_figure(table, labels=labels, axis_label=axis_label)
+    else:
+        figure = comparison_figure(experiments, methods)
+        table = drawn_numbers(curves(experiments, methods))
     write_csv(table, options.output / f"{options.figure}.csv")
     panels.save(figure, [options.output / f"{options.figure}{suffix}" for suffix in (".pdf", ".svg", ".png")])
     return 0

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from semcom.analysis.records import write_csv
-from semcom.common.errors import InputError
+from semcom.common.reporting import reported
 from semcom.figures import panels
 from semcom.figures.sizes import read_experiment, sizes_figure, sizes_table
 
 
+@reported
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m semcom.commands.compare_sizes", description=__doc__.partition("\n")[0]
@@ -24,16 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="of a finished experiment")
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where to write")
     options = parser.parse_args(arguments)
-    try:
-        experiments = [read_experiment(folder) for folder in options.folders]
-        table = sizes_table(experiments)
-        figure = sizes_figure(
-            table, {name: label for config, _ in experiments for name, label in config.labels().items()}
-        )
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    options.output.mkdir(parents=True, exist_ok=True)
+    experiments = [read_experiment(folder) for folder in options.folders]
+    table = sizes_table(experiments)
+    figure = sizes_figure(table, {name: label for config, _ in experiments for name, label in config.labels().items()})
     write_csv(table, options.output / "sizes.csv")
     panels.save(figure, [options.output / f"sizes{suffix}" for suffix in (".pdf", ".svg", ".png")])
     return 0

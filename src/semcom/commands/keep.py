@@ -3,8 +3,8 @@
     python -m semcom.commands.keep results/nyud2-small
 
 Writes `results/reference/nyud2-small/` in the place of an earlier one, whole or not at all, and takes nothing away that
-the new one does not have. It holds neither models nor images of scenes. Tables of other methods than the experiment's
-`config.yaml` names are refused.
+the new one does not have. It holds neither models nor images of scenes, and nothing that the experiment's `config.yaml`
+does not name: tables and figures that an earlier configuration left are left out, and rows of another grid refused.
 """
 
 import argparse
@@ -17,13 +17,18 @@ import pandas as pd
 
 from semcom.analysis.provenance_table import provenance_table, write_provenance
 from semcom.common.errors import InputError
-from semcom.config import paths
+from semcom.common.files import unreadable
+from semcom.common.reporting import reported
+from semcom.config import artefacts, paths
 from semcom.config.experiment import Config
 from semcom.config.loading import load_config
+from semcom.config.paths import Run
+from semcom.config.stage import Stage
+from semcom.runs import leftovers
 from semcom.runs.grid import FINISHED, grid_state
+from semcom.runs.lock import held
 
-SUMMARY, COUNTS = "tables/summary.csv", "data/class_counts.csv"
-SHOWS_SCENES = "contact_sheet.png"
+ROUNDS, COUNTS = "tables/rounds.csv", "data/class_counts.csv"
 
 
 def keep(folder: Path) -> Path:
@@ -36,7 +41,7 @@ def keep(folder: Path) -> Path:
         The copy's folder.
 
     Raises:
-        InputError: the experiment is not finished, its tables are of other methods than its configuration, the earlier
+        InputError: the experiment is not finished, a table lacks runs of its configuration or has others, the earlier
             copy holds what the new one would not, or the copy cannot be written.
     """
     remedy = "run its target `all` to the end"
@@ -56,12 +61,20 @@ def keep(folder: Path) -> Path:
         raise InputError(
             f"{folder}: {len(unfinished)} of {len(states)} runs are not finished, such as {first.run} ({why}); {remedy}"
         )
-    _check_tables(config, folder, remedy)
+    kept = _kept(config, folder, remedy)
+    _check_tables(config, folder, [file for file in kept if file.parent.name == "tables"], remedy)
     target = folder.parent / "reference" / config.experiment
     staged = target.with_name(f"{target.name}.tmp")
+    with held(target.with_name(f"{target.name}.lock")):
+        _keep(config, folder, root, kept, target, staged)
+    return target
+
+
+def _keep(config: Config, folder: Path, root: Path, kept: Sequence[Path], target: Path, staged: Path) -> None:
+    """Copy what is kept to `staged`, and put that in the place of `target`."""
     shutil.rmtree(staged, ignore_errors=True)
     try:
-        for file in _kept(folder):
+        for file in kept:
             copy = staged / file.relative_to(folder)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copy)
@@ -69,10 +82,10 @@ def keep(folder: Path) -> Path:
         _refuse_loss(target, staged)
         _exchange(target, staged)
     except OSError as error:
-        raise InputError(f"{error.filename or target}: {error.strerror}; what {target} held stays") from None
+        fault = unreadable(error, error.filename or target, "run the same command again")
+        raise InputError(f"{fault}; what {target} held stays") from None
     finally:
         shutil.rmtree(staged, ignore_errors=True)
-    return target
 
 
 def _refuse_loss(target: Path, staged: Path) -> None:
@@ -82,8 +95,8 @@ def _refuse_loss(target: Path, staged: Path) -> None:
     )
     if lost := sorted(map(str, kept - fresh)):
         raise InputError(
-            f"{target}: holds {', '.join(lost)}, which this experiment does not have; move them away if they are to go, or "
-            "make them here too"
+            f"{target}: holds {', '.join(lost)}, which the configuration does not name; move them away if they are to go, "
+            "or name them in it and make them here too"
         )
 
 
@@ -102,33 +115,50 @@ def _exchange(target: Path, staged: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _check_tables(config: Config, folder: Path, remedy: str) -> None:
-    """Tables that an earlier configuration left must not be kept beside the present one."""
-    for name in (SUMMARY, COUNTS):
+def _kept(config: Config, folder: Path, remedy: str) -> list[Path]:
+    """What is copied: all that the configuration names, but for images of scenes and second formats of a figure."""
+    files = [
+        "config.yaml",
+        COUNTS,
+        *(file for file in artefacts.files(config) if Path(file).suffix in (".csv", ".png")),
+    ]
+    files.remove(f"figures/{artefacts.CONTACT_SHEET}.png")
+    for name in files:
         if not (folder / name).is_file():
             raise InputError(f"{folder}: no {name}; {remedy}")
-    summary = folder / SUMMARY
-    shown = set(pd.read_csv(summary)["method"])
-    if shown != set(config.grid.methods):
-        raise InputError(
-            f"{summary}: shows {', '.join(sorted(shown))}, and config.yaml names "
-            f"{', '.join(sorted(config.grid.methods))}; {remedy}"
-        )
+    asked = [file for name in artefacts.asked_for(config) for file in (f"tables/{name}.csv", f"figures/{name}.png")]
+    return [folder / name for name in [*files, *(name for name in asked if (folder / name).is_file())]]
 
 
-def _kept(folder: Path) -> list[Path]:
-    figures = [path for path in sorted(folder.glob("figures/*.png")) if path.name != SHOWS_SCENES]
-    return [folder / "config.yaml", folder / COUNTS, *sorted(folder.glob("tables/*.csv")), *figures]
+def _check_tables(config: Config, folder: Path, files: Sequence[Path], remedy: str) -> None:
+    """Tables that an earlier configuration left must not be kept beside the present one."""
+    runs = [run for run in paths.runs(config) if run.stage is Stage.FINETUNE]
+    cells = pd.read_csv(folder / ROUNDS)[["method", "seed", "snr_db", "label_fraction"]].drop_duplicates()
+    found = {Run(Stage.FINETUNE, *cell) for cell in cells.itertuples(index=False, name=None)}
+    for lacking, which in ((set(runs) - found, "lacks"), (found - set(runs), "has, beside those of config.yaml,")):
+        if lacking:
+            first = min(lacking, key=str)
+            raise InputError(f"{folder / ROUNDS}: {which} {len(lacking)} runs, such as {first}; {remedy}")
+    grid, methods = config.grid, {*config.grid.methods, *config.pretrained_methods()}
+    named = {"method": methods, "trial": methods, "seed": grid.seeds}
+    named |= {"snr_db": grid.snr_db, "label_fraction": grid.label_fractions}
+    for file in files:
+        table = pd.read_csv(file)
+        for column, values in named.items():
+            others = set(table[column].dropna()) - set(values) if column in table else ()
+            if others:
+                raise InputError(f"{file}: {column} {min(others)} is not in config.yaml; make it again: {remedy}")
 
 
+@reported
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m semcom.commands.keep", description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="of a finished experiment: results/<experiment>")
-    try:
-        print(f"kept in {keep(parser.parse_args(arguments).folder)}")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    folder = parser.parse_args(arguments).folder
+    target = keep(folder)
+    print(f"kept in {target}")
+    if line := leftovers.told(load_config(target / "config.yaml"), folder.resolve().parents[1]):
+        print(f"not kept: {line}")
     return 0
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 import pandas as pd
 
 from semcom.analysis.accuracy_by import accuracy_by_table
-from semcom.analysis.records import collect_rounds, collect_steps, write_csv
+from semcom.analysis.records import collect_rounds, collect_steps, write_csv, write_rounds
 from semcom.analysis.tables import pretraining_summary, rounds_to_target, summary
 from semcom.common.errors import InputError
 from semcom.common.reporting import logger
 from semcom.common.spelling import spelled_number
 from semcom.config import jobs, paths
+from semcom.config.artefacts import FORMATS, label_fractions
 from semcom.config.experiment import Config
 from semcom.config.stage import Stage
 from semcom.figures.accuracy import accuracy_figure
@@ -25,8 +26,8 @@ from semcom.figures.panels import save
 from semcom.figures.training_curves import pretraining_figure
 from semcom.link.pretraining_overhead import pretraining_overhead
 from semcom.runs.grid import FINISHED, RunState, grid_state
+from semcom.runs.lock import held
 
-FORMATS = (".pdf", ".svg", ".png")
 MISSING_COLUMNS = [
     "experiment", "stage", "method", "snr_db", "label_fraction", "seed", "state", "done", "total", "unit", "reason", "log",
 ]  # fmt: skip
@@ -52,16 +53,17 @@ def write_partial(config: Config, folder: Path = Path()) -> Path:
     steps = [_output(config, state, folder, "steps.csv") for state in finished if state.run.stage is Stage.PRETRAIN]
     rounds = [_output(config, state, folder, "rounds.csv") for state in finished if state.run.stage is Stage.FINETUNE]
     target = results / "partial"
-    shutil.rmtree(target, ignore_errors=True)
-    write_csv(missing_runs(config, states), target / "tables/missing.csv")
-    if steps:
-        _write_stage_one(config, steps, target)
-    else:
-        logger.info("stage I: no run has finished, so it has neither figure nor tables yet")
-    if rounds:
-        _write_stage_two(config, rounds, results, target)
-    else:
-        logger.info("stage II: no run has finished, so it has neither figures nor tables yet")
+    with held(results / "partial.lock"):
+        shutil.rmtree(target, ignore_errors=True)
+        write_csv(missing_runs(config, states), target / "tables/missing.csv")
+        if steps:
+            _write_stage_one(config, steps, target)
+        else:
+            logger.info("stage I: no run has finished, so it has neither figure nor tables yet")
+        if rounds:
+            _write_stage_two(config, rounds, results, target)
+        else:
+            logger.info("stage II: no run has finished, so it has neither figures nor tables yet")
     logger.info("%s: of %d of %d runs; tables/missing.csv names the others", target, len(finished), len(states))
     return target
 
@@ -98,14 +100,13 @@ def _write_stage_two(config: Config, files: Sequence[Path], results: Path, targe
     grid = config.grid
     rounds = collect_rounds(files, methods=grid.methods)
     split = "test" if (rounds["split"] == "test").any() else "validation"  # where the test scenes are withheld
-    write_csv(rounds, target / "tables/rounds.csv")
+    write_rounds(rounds, target / "tables/rounds.csv")
     write_csv(summary(rounds, config.tables, methods=grid.methods), target / "tables/summary.csv")
     costs = rounds_to_target(rounds, config.tables, methods=grid.methods, split=split)
     write_csv(costs, target / "tables/rounds_to_target.csv")
     counts = results / "data/class_counts.csv"
     test_scenes = pd.read_csv(counts)["test"] if counts.is_file() and split == "test" else None
-    for name, fraction in {"figure4": config.figures.figure4_label_fraction,
-                           "figure5": config.figures.figure5_label_fraction}.items():  # fmt: skip
+    for name, fraction in label_fractions(config).items():
         if fraction is None:
             continue
         if not (rounds["label_fraction"] == fraction).any():

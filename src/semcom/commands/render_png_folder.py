@@ -10,11 +10,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from semcom.common.errors import InputError
+from semcom.common.reporting import reported
 from semcom.rooms.dataset import render_room, rooms
 from semcom.rooms.png_writer import write_png_folder
 
 
+@reported
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns its exit status."""
     parser = argparse.ArgumentParser(
@@ -26,19 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--size", type=int, default=64, help="side of the images in pixels (%(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
-    try:
-        listed = rooms(given.train, given.test, given.seed)
-        write_png_folder(
-            given.folder,
-            (
-                (room.part, room.label, scene)
-                for room in listed
-                for scene in render_room(room, given.size, given.size, given.seed)
-            ),
-        )
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    listed = rooms(given.train, given.test, given.seed)
+    write_png_folder(
+        given.folder,
+        (
+            (room.part, room.label, scene)
+            for room in listed
+            for scene in render_room(room, given.size, given.size, given.seed)
+        ),
+    )
     return 0
 
 

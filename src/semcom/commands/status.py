@@ -16,12 +16,12 @@ from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
-from semcom.common.errors import InputError
-from semcom.common.reporting import duration
+from semcom.common.reporting import duration, reported
 from semcom.common.spelling import spelled_number
 from semcom.config.experiment import Config
 from semcom.config.loading import given_file, given_settings, load_config
 from semcom.config.stage import Stage
+from semcom.runs import leftovers
 from semcom.runs.grid import DIVERGED, DONE, FAILED, INTERRUPTED, RUNNING, STATES, WAITING, RunState, grid_state
 
 SHORT = {DONE: "done", RUNNING: "run", WAITING: "wait", INTERRUPTED: "cut", FAILED: "FAIL", DIVERGED: "div"}
@@ -143,6 +143,7 @@ def write_csv(config: Config, states: Sequence[RunState], file) -> None:
         writer.writerow({name: known[name] for name in CSV_COLUMNS if known.get(name) is not None})
 
 
+@reported
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns its exit status."""
     parser = argparse.ArgumentParser(
@@ -154,16 +155,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help="as given to snakemake, e.g. experiment=mine")  # fmt: skip
     parser.add_argument("--csv", action="store_true", help="a row a run, with all that is known of it")
     given = parser.parse_args(arguments)
-    try:
-        config = load_config(given_file(given.configfile), settings=given_settings(given.config))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    config = load_config(given_file(given.configfile), settings=given_settings(given.config))
     states = grid_state(config)
     if given.csv:
         write_csv(config, states, sys.stdout)
     else:
         print(table(config, states, width=shutil.get_terminal_size((100, 24)).columns, now=datetime.now(UTC)))
+        if line := leftovers.told(config):
+            print(f"\n{line}")
     return 0
 
 

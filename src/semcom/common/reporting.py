@@ -1,18 +1,22 @@
 """Progress of long work, as plain lines: the same in a terminal and in a log file, at most one every few seconds."""
 
 import contextlib
+import functools
 import gc
 import logging
 import os
+import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 
 from semcom.common.errors import InputError, Interrupted
-from semcom.common.files import is_disk_full
+from semcom.common.files import is_disk_full, outside_fault
 
 logger = logging.getLogger("semcom")
+_ENDING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)  # by default they end a process on the spot
 
 
 class _Terminal(logging.Formatter):
@@ -48,7 +52,7 @@ def log_to(path: str | Path) -> None:
     logger.setLevel(logging.INFO)
     logger.handlers.clear()
     try:
-        file = _LogFile(path, mode="a")
+        file = _LogFile(path, mode="a", encoding="utf-8")
         file.setFormatter(logging.Formatter(*formats))
         logger.addHandler(file)
     except OSError as error:
@@ -64,9 +68,13 @@ def reported_to(path: str | Path) -> Iterator[None]:
 
     `semcom.runs.failures` finds in the log what is said here, and says it again when the whole workflow ends.
     An interrupted job ends with the status that asks for another try (`os.EX_TEMPFAIL`), so that it is told from one
-    that failed. Nothing but the end of the process is to follow.
+    that failed. So do signals that would end it on the spot, so that it clears up before. Nothing but the end of the
+    process is to follow.
     """
     log_to(path)
+    for number in _ENDING:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt)
     try:
         yield
     except Interrupted as interruption:
@@ -83,8 +91,39 @@ def reported_to(path: str | Path) -> Iterator[None]:
             logger.error("error: %s", line)
         sys.exit(1)
     finally:
+        for number in _ENDING:
+            if signal.getsignal(number) is _interrupt:  # a training run has its own way, and keeps it
+                signal.signal(number, signal.SIG_DFL)
         # Python ends by looking for garbage among all that torch and pandas made on import, for a third of a second.
         gc.freeze()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """End what is under way.
+
+    Raises:
+        Interrupted: always; further signals are ignored, which would disturb the clearing up.
+    """
+    for each in _ENDING:
+        signal.signal(each, signal.SIG_IGN)
+    raise Interrupted(f"{signal.Signals(number).name}: the same command starts this work again")
+
+
+def reported(main: Callable[[Sequence[str] | None], int]) -> Callable[[Sequence[str] | None], int]:
+    """A command's `main` that ends with status 1 and one line, not a traceback, where `in_one_line` has one."""
+
+    @functools.wraps(main)
+    def run(arguments: Sequence[str] | None = None) -> int:
+        try:
+            return main(arguments)
+        except Exception as error:
+            line = in_one_line(error)
+            if line is None:
+                raise
+            print(f"error: {line}", file=sys.stderr)
+            return 1
+
+    return run
 
 
 def in_one_line(error: BaseException) -> str | None:
@@ -94,6 +133,8 @@ def in_one_line(error: BaseException) -> str | None:
     if is_disk_full(error):
         where = getattr(error, "filename", None) or "while writing"
         return f"the disk is full ({where}); make room and run the same command again"
+    if isinstance(error, OSError) and (line := outside_fault(error)):
+        return line
     if _is_out_of_memory(error):
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         return (

@@ -7,6 +7,7 @@ check them while it builds the graph.
 from collections.abc import Mapping
 from typing import Any
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from semcom.common.plugins import did_you_mean
@@ -32,6 +33,11 @@ def silent(description: str, **bounds: Any) -> Any:
 def ours(description: str, **bounds: Any) -> Any:
     """Declare a setting of the pipeline itself, which no paper could print (paths, threads, devices)."""
     return Field(description=description, **bounds)
+
+
+def as_yaml(value: Any) -> str:
+    """A value as a configuration file has it, in one line."""
+    return yaml.safe_dump(value, default_flow_style=True, width=float("inf")).splitlines()[0]
 
 
 def validated(model: type[Settings], raw: Mapping[str, Any], prefix: str) -> Any:

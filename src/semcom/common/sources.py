@@ -51,7 +51,7 @@ def _file(module: str) -> Path | None:
 def _imports(path: Path) -> list[str]:
     """Dotted names that a file imports from the package; `from a import b` gives both `a` and `a.b`."""
     names = []
-    for node in ast.walk(ast.parse(path.read_text(), path)):
+    for node in ast.walk(ast.parse(path.read_bytes(), path)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -293,7 +293,8 @@ class Config(Settings):
         for option, value in block.options.items():
             if option not in own:
                 owners = [f"{other} '{name}'" for other, name, options in _link_options() if option in options]
-                hint = f"; {owners[0]} has" if owners else plugins.did_you_mean(option, own) if own else "; it has none"
+                has = f"; {', '.join(owners)} {'has' if len(owners) == 1 else 'have'}"
+                hint = has if owners else plugins.did_you_mean(option, own) if own else "; it has none"
                 raise ValueError(f"{key}.{option}: '{block.name}' has no such option (value {value!r}){hint}")
         options = validated(options_type, block.options, key)
         return BlockSettings(name=block.name, **options.model_dump())

@@ -10,6 +10,8 @@ from semcom.common.spelling import spelled_number
 from semcom.config.experiment import Config
 from semcom.config.stage import Stage
 
+DOWNLOADS = "results/downloads"
+
 
 @dataclass(frozen=True)
 class Run:
@@ -49,6 +51,11 @@ def runs(config: Config) -> list[Run]:
     ]
 
 
+def download(name: str, sha256: str) -> str:
+    """Where a downloaded file lies: by its name in `data.download`, and by its content, since all experiments share it."""
+    return f"{DOWNLOADS}/{name}-{sha256[:12]}"
+
+
 def results(experiment: str) -> str:
     """The folder of an experiment."""
     return f"results/{experiment}"
@@ -67,6 +74,11 @@ def log(experiment: str, stage: Stage) -> str:
 def benchmark(experiment: str, stage: Stage) -> str:
     """Snakemake's own record of a run's time and memory."""
     return f"{results(experiment)}/benchmarks/{stage.cell}.tsv"
+
+
+def earlier(experiment: str) -> str:
+    """Where finished files are kept while a job makes them anew."""
+    return f"{results(experiment)}/earlier"
 
 
 def checkpoint(experiment: str, stage: Stage) -> str:

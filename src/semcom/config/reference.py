@@ -15,7 +15,7 @@ import yaml
 
 from semcom.common import plugins
 from semcom.common.files import write_text
-from semcom.common.settings import Settings
+from semcom.common.settings import Settings, as_yaml
 from semcom.config.experiment import LINK_OFFERS, Config
 from semcom.config.loading import load_config
 from semcom.config.sections import ChannelSettings, FinetuneSettings, MethodSettings, PretrainSettings
@@ -42,7 +42,7 @@ def choices(config: Config) -> dict[str, tuple[str, str]]:
 
     def add(key: str, value: Any, field: Any) -> None:
         if (field.json_schema_extra or {}).get("paper") == "silent":
-            found[key] = yaml.safe_dump(value, default_flow_style=True).splitlines()[0], field.description
+            found[key] = as_yaml(value), field.description
 
     for key, field in leaves(Config):
         if "<method>" not in key and not field.exclude:
@@ -106,6 +106,6 @@ if __name__ == "__main__":
         case ["schema"]:
             print(schema(), end="")
         case ["choices"]:
-            write_text(CHOICES, choices_page(load_config(), CHOICES.read_text()))
+            write_text(CHOICES, choices_page(load_config(), CHOICES.read_text(encoding="utf-8")))
         case _:
             sys.exit("usage: python -m semcom.config.reference schema | choices")

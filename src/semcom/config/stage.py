@@ -39,7 +39,7 @@ class Stage(StrEnum):
         "Stage I",
         "epoch",
         "pretrain/{method}/seed{seed}",
-        ("encoders.pt", "steps.csv", "provenance.json"),
+        ("encoders.pt", "encoders.pt.sha256", "steps.csv", "provenance.json"),
     )
     FINETUNE = (
         "finetune",

@@ -31,7 +31,7 @@ import pandas as pd
 from semcom.common.errors import InputError
 from semcom.common.reporting import logger
 from semcom.data.source import ModalitySpec
-from semcom.data.splits import SPLITS, WITHHELD
+from semcom.data.splits import BECOMES, SPLITS, WITHHELD
 
 if TYPE_CHECKING:
     import torch
@@ -166,8 +166,8 @@ def load_scenes(
         in_memory_mb: images that are more than this, in MB of 10^6 bytes, stay on disk.
 
     Raises:
-        InputError: a file is missing, truncated, of another format or version, the split belongs to others, there
-            is no such modality, or the images must stay on disk and cannot be mapped.
+        InputError: a file is missing, truncated, of another format or version, the split belongs to others or lets an
+            official test scene train, there is no such modality, or the images must stay on disk and cannot be mapped.
     """
     import torch  # not needed to write scenes, and seconds to import
 
@@ -288,4 +288,11 @@ def _check_split(splits: Path | pd.DataFrame, path: Path) -> np.ndarray:
     unknown = sorted({str(name) for name in split} - {*SPLITS, WITHHELD})
     if unknown:
         raise InputError(f"{where}: column split has {unknown[0]!r}, expected one of {', '.join(SPLITS)}")
+    for official, allowed in BECOMES.items():
+        wrong = np.flatnonzero((scenes["split"] == official).to_numpy() & ~np.isin(split, allowed))
+        if len(wrong):
+            raise InputError(
+                f"{where}: scene {wrong[0]} is an official {official} scene and reads '{split[wrong[0]]}', where only "
+                f"{' or '.join(allowed)} may stand; make the split again"
+            )
     return split

@@ -15,6 +15,7 @@ from semcom.common.spelling import spelled_number
 
 SPLITS = ("train", "validation", "test")
 WITHHELD = "withheld"  # a test scene that nothing may look at while settings are being chosen
+BECOMES = {"train": ("train", "validation"), "test": ("test", WITHHELD)}  # what an official split may read in ours
 
 
 def class_counts(labels: np.ndarray, split: np.ndarray, class_names: Sequence[str]) -> pd.DataFrame:

@@ -118,8 +118,7 @@ def draw_mean(
     spacing = max(1, len(x) // MARKERS)
     axes.plot(
         x, values.mean(axis=0), color=look.color, linestyle=look.linestyle, marker=look.marker,
-        markersize=look.size, markevery=(int(order / of * spacing), spacing), markeredgecolor="white",
-        markeredgewidth=0.4, zorder=3,
+        markersize=look.size, markevery=(int(order / of * spacing), spacing), **look.marker_face, zorder=3,
     )  # fmt: skip
 
 
@@ -185,7 +184,7 @@ def legend_handle(look: style.MethodStyle, label: str) -> Line2D:
     """A method's entry in a legend."""
     return Line2D(
         [], [], color=look.color, linestyle=look.linestyle, marker=look.marker, markersize=look.size,
-        markeredgecolor="white", markeredgewidth=0.4, label=label,
+        **look.marker_face, label=label,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from semcom.common.errors import InputError
+from semcom.common.files import unreadable
 from semcom.config.experiment import Config
 from semcom.config.loading import load_config
 from semcom.figures import panels, style
@@ -34,7 +35,8 @@ def sizes_table(experiments: Sequence[tuple[Config, pd.DataFrame]]) -> pd.DataFr
             "pretrain_epochs": config.pretrain.epochs,
             "finetune_epochs": config.finetune.epochs,
         }
-        tables.append(summary[summary["split"] == SPLIT].assign(**sizes))
+        named = summary["method"].isin(config.grid.methods)  # an earlier grid's table may have more
+        tables.append(summary[named & (summary["split"] == SPLIT)].assign(**sizes))
     statistics = [f"{quantity}_{bound}" for quantity in QUANTITIES for bound in INTERVAL]
     columns = ["experiment", *sizes, "label_fraction", "snr_db", "method", "seeds", "diverged", *statistics]
     return pd.concat(tables, ignore_index=True)[columns]
@@ -95,7 +97,7 @@ def read_experiment(folder: Path) -> tuple[Config, pd.DataFrame]:
     try:
         summary = pd.read_csv(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); run the experiment to its end first") from None
+        raise InputError(unreadable(error, path, "run the experiment to its end first")) from None
     missing = {"split", "method", "accuracy_mean"} - set(summary)
     if missing:
         raise InputError(f"{path}: lacks {', '.join(sorted(missing))}; remove it and make it again")

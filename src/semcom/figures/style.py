@@ -65,6 +65,14 @@ class MethodStyle:
     color: str
     linestyle: str | tuple
     marker: str | tuple
+    filled: bool = True
+
+    @property
+    def marker_face(self) -> dict[str, str | float]:
+        """Colours of the marker: filled with a white edge, which parts it from what is below, or hollow."""
+        if self.filled:
+            return {"markerfacecolor": self.color, "markeredgecolor": "white", "markeredgewidth": 0.4}
+        return {"markerfacecolor": "white", "markeredgecolor": self.color, "markeredgewidth": 0.8}
 
     @property
     def size(self) -> float:

@@ -13,7 +13,6 @@ from torch import Tensor
 from semcom.config.sections import ChannelSettings
 from semcom.link.blocks import Block, block
 
-
 BLOCKS = ("modulation", "fading", "estimation", "equalizer")
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from semcom.common import plugins
 from semcom.common.errors import InputError
+from semcom.common.files import unreadable
 from semcom.common.reporting import logger
 from semcom.config.experiment import Config
 from semcom.config.sections import EncoderSettings
@@ -195,7 +196,7 @@ def load_saved(path: Path, remedy: str) -> dict:
     except FileNotFoundError:
         raise InputError(f"{path}: model file is missing; {remedy}") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); name a file that can") from None
+        raise InputError(unreadable(error, path, "name a file that can")) from None
     try:
         # Eight bytes of length, then JSON: no pickle and no zip archive begins so.
         state = _safetensors(path) if start[8:] == b"{" else torch.load(path, map_location="cpu", weights_only=True)

@@ -15,18 +15,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from semcom.common.checksums import check_derived
 from semcom.common.errors import InputError, Interrupted
-from semcom.common.reporting import duration, in_one_line, logger
+from semcom.common.files import remove_temporaries
+from semcom.common.reporting import in_one_line, logger
 from semcom.common.usage import Spent
 from semcom.config.stage import Stage
 from semcom.runs import signals
 from semcom.runs.checkpoint import Checkpoint, fingerprint
-from semcom.runs.lock import RunLock
+from semcom.runs.earlier import take_again
+from semcom.runs.lock import Lock
 from semcom.runs.record import LAST_WRITTEN, RunRecord, now, read_record
 
 RECORD_SECONDS = 10
-_POLL_SECONDS = 0.5
-_GLANCE_SECONDS = 2  # who looks whether a run is alive holds its lock for a moment; nothing is said of that
 
 
 def checkpoint_seconds() -> float:
@@ -46,22 +47,33 @@ class Attempt:
     """Takes a run's lock, notes signals, keeps its checkpoint and its record, and clears up behind it.
 
     Enter it before torch is imported, since signals are noted from then on; leave it when the results are written. If
-    another process has finished the same run meanwhile, entering ends this process with status 0.
+    another process has finished the same run meanwhile, or it was finished before and nothing that decides it has
+    changed, entering ends this process with status 0.
 
     Args:
         job, seed, inputs: all that decides the run; inputs are files.
         checkpoint: where the run is kept. Its record (.json) and lock (.lock) lie beside it.
+        earlier: where the run's results of before are kept while it is made anew, see `semcom.runs.earlier`.
         outputs: the files that the run will write, `record.LAST_WRITTEN` among them and written last.
     """
 
     def __init__(
-        self, stage: Stage, job: dict, seed: int, *, checkpoint: Path, inputs: Iterable[Path], outputs: Iterable[Path]
+        self,
+        stage: Stage,
+        job: dict,
+        seed: int,
+        *,
+        checkpoint: Path,
+        earlier: Path,
+        inputs: Iterable[Path],
+        outputs: Iterable[Path],
     ):
         self._run = job, seed, list(inputs)
+        self._earlier_results = Path(earlier)
         self._stage, self._outputs = stage, [Path(path) for path in outputs]
         self._path = Path(checkpoint)
         self._every_seconds = checkpoint_seconds()
-        self._lock = RunLock(self._path.with_suffix(".lock"))
+        self._lock = Lock(self._path.with_suffix(".lock"))
         self._signals = signals.Signals()
         self._earlier: Spent | None = None
         self._steps = 0  # of this attempt
@@ -72,6 +84,7 @@ class Attempt:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as undo:
             undo.enter_context(self._signals)
+            check_derived(self._run[2])
             self._fingerprint = fingerprint(*self._run)
             self._checkpoint = Checkpoint(self._path, self._fingerprint)
             self._take_lock()
@@ -79,6 +92,12 @@ class Attempt:
             self._began = self._saved_at = self._recorded_at = time.monotonic()
             if self._is_finished():
                 logger.info("another process has finished this run meanwhile; its results stay")
+                self._clear()
+                sys.exit(0)
+            if self._takes_earlier_results():
+                logger.info(
+                    "nothing to train: the results of before are of the same settings, data and code; they stay"
+                )
                 self._clear()
                 sys.exit(0)
             self._begin_record()
@@ -151,18 +170,14 @@ class Attempt:
     # The lock, and what another process may have done.
 
     def _take_lock(self) -> None:
-        began, said = time.monotonic(), False
-        while not self._lock.acquire():
-            if not said and time.monotonic() - began >= _GLANCE_SECONDS:
-                holder = read_record(self._path.with_suffix(".json"))
-                who = holder.holder() if holder else "another process"
-                logger.warning("waiting: %s works on this run; this one takes over when that has ended", who)
-                said = True
-            if self._signals.caught:
-                raise Interrupted(f"{self._signals.caught} while waiting for another process to end this run")
-            time.sleep(_POLL_SECONDS)
-        if said:
-            logger.info("the other process has ended, after %s of waiting", duration(time.monotonic() - began))
+        self._lock.wait(self._holder, lambda: self._signals.caught)
+        if not self._lock.refused:  # then nobody writes now
+            for path in (self._path, self._path.with_suffix(".json"), *self._outputs):
+                remove_temporaries(path)
+
+    def _holder(self) -> str:
+        record = read_record(self._path.with_suffix(".json"))
+        return record.holder() if record else "another process"
 
     def _is_finished(self) -> bool:
         """Whether the results are there. Others that are there are removed, as Snakemake would have done.
@@ -173,11 +188,28 @@ class Attempt:
         found = [path for path in self._outputs if path.exists()]
         if found == self._outputs:
             provenance = next(path for path in self._outputs if path.name == LAST_WRITTEN)
-            with contextlib.suppress(OSError, ValueError):
-                if json.loads(provenance.read_text()).get("fingerprint") == self._fingerprint:
-                    return True
+            if self._is_of_this_run(provenance):
+                return True
         for path in found:
             path.unlink()
+        return False
+
+    def _takes_earlier_results(self) -> bool:
+        """Whether the results of before are whole, are made from what this run is given, and are in place again."""
+        if not take_again(self._earlier_results, self._outputs, self._is_of_this_run):
+            return False
+        try:
+            check_derived(self._outputs)
+        except InputError:
+            for path in self._outputs:
+                path.unlink()
+            return False
+        return True
+
+    def _is_of_this_run(self, provenance: Path) -> bool:
+        """Whether results are made from what this run is given, by their `record.LAST_WRITTEN`."""
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads(provenance.read_text()).get("fingerprint") == self._fingerprint
         return False
 
     def _spent(self) -> Spent:
@@ -206,7 +238,7 @@ class Attempt:
             updated_utc=now(),
             host=socket.gethostname(),
             pid=os.getpid(),
-            slurm_job=signals.slurm_job(),
+            slurm_job=signals.submitted_job(),
             attempt=last.attempt + 1 if last else 1,
             error=None,
         )
@@ -224,8 +256,7 @@ class Attempt:
 
     def _clear(self) -> None:
         """Remove the record and the lock. The checkpoint stays until Snakemake has the results, see `clear_finished`."""
-        for suffix in (".json", ".json.tmp", ".pt.tmp"):
-            self._path.with_suffix(suffix).unlink(missing_ok=True)
+        self._path.with_suffix(".json").unlink(missing_ok=True)
         self._lock.release(remove=True)
 
     # The end before the end.
@@ -237,7 +268,7 @@ class Attempt:
             Interrupted: always, but
             InputError: SLURM gives the job too little time for a step.
         """
-        signal, job = self._signals.caught, signals.slurm_job()
+        signal, job = self._signals.caught, signals.submitted_job()
         record = self._record
         where = f"{signal} at {record.unit} {record.done} of {record.total}"
         way_on = "the same command goes on from there" if self._kept else "the same command starts it again"

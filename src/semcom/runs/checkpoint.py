@@ -13,7 +13,9 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from semcom.common.files import written_atomically
+from semcom.common.checksums import sha256_of
+from semcom.common.errors import InputError
+from semcom.common.files import unreadable, written_atomically
 from semcom.common.reporting import logger
 
 FORMAT = b"semcom-checkpoint-2\n"
@@ -31,10 +33,14 @@ class Checkpoint:
         self.path, self.fingerprint = path, fingerprint
 
     def load(self) -> dict | None:
-        """The state last saved, or None where there is none that fits; what does not fit is said in the log."""
-        if not self.path.is_file():
-            return None
+        """The state last saved, or None where there is none that fits; what does not fit is said in the log.
+
+        Raises:
+            InputError: the file cannot be read, for its rights or its disk.
+        """
         saved = self._read()
+        if saved is None:
+            return None
         if isinstance(saved, str):
             logger.warning("checkpoint refused: %s %s; starting from the beginning", self.path, saved)
             return None
@@ -57,14 +63,16 @@ class Checkpoint:
             file.write(FORMAT + hashlib.sha256(content).hexdigest().encode() + b"\n")
             file.write(content)
 
-    def _read(self) -> dict | str:
-        """The content of the file, or what is wrong with it."""
+    def _read(self) -> dict | str | None:
+        """The content of the file, or what is wrong with it; None where there is none."""
         import torch
 
         try:
             header, digest, content = _parts(self.path.read_bytes())
-        except OSError as error:
-            return f"cannot be read ({error.strerror})"
+        except FileNotFoundError:
+            return None
+        except OSError as error:  # it may be good: to begin anew would throw away what it holds
+            raise InputError(unreadable(error, self.path, "run the same command again")) from error
         if header != FORMAT:
             return "is no checkpoint of this program"
         if hashlib.sha256(content).hexdigest().encode() + b"\n" != digest:
@@ -81,7 +89,7 @@ def _parts(content: bytes) -> tuple[bytes, bytes, bytes]:
 def fingerprint(job: dict, seed: int, files: Iterable[Path]) -> str:
     """A digest of a run's settings, its seed, and its input files by name and content, wherever and of whenever they are."""
     digest = hashlib.sha256(json.dumps([job, seed], sort_keys=True).encode())
-    for path in map(Path, files):
-        with path.open("rb") as file:
-            digest.update(repr((path.name, hashlib.file_digest(file, "sha256").hexdigest())).encode())
+    files = list(map(Path, files))
+    for path, content in zip(files, sha256_of(files, logger.info), strict=True):
+        digest.update(repr((path.name, content)).encode())
     return digest.hexdigest()

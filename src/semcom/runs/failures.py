@@ -81,6 +81,6 @@ def _stamp(log: str) -> tuple[int, int] | None:
 
 def _text(log: str) -> str:
     try:
-        return Path(log).read_text(errors="replace")
+        return Path(log).read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         return f"{NOTHING}; the log cannot be read ({error.strerror})"

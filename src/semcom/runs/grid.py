@@ -3,7 +3,7 @@
     done, diverged          all outputs are there, made with the settings of now
     running                 a process holds the run's lock
     failed, interrupted     it has a record and no process: ended by an error, or killed, to go on from its checkpoint
-    waiting                 none of these
+    waiting                 none of these; also a run that has lost an output
 
 A change of code or data is Snakemake's to judge: `snakemake -n` says what it would run again.
 """
@@ -14,6 +14,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from semcom.common.files import unreadable
 from semcom.config import paths
 from semcom.config.experiment import Config
 from semcom.config.paths import Run
@@ -79,10 +80,16 @@ def _run_state(config: Config, run: Run, folder: Path) -> RunState:
     if is_alive(record_path):
         return RunState(run, RUNNING, log, **progress)
     results = folder / run.fill(paths.folder(config.experiment, run.stage))
-    if all((results / name).is_file() for name in run.stage.outputs):
-        return _finished(config, run, log, results)
+    try:
+        lost = [name for name in run.stage.outputs if not (results / name).is_file()]
+        if not lost:
+            return _finished(config, run, log, results)
+    except OSError as error:
+        return RunState(run, FAILED, log, reason=unreadable(error, error.filename or results, "run it again"))
     if record:
         return RunState(run, FAILED if record.error else INTERRUPTED, log, reason=record.error, **progress)
+    if len(lost) < len(run.stage.outputs):
+        return RunState(run, WAITING, log, reason=f"has lost {' and '.join(lost)}; target `all` makes the run again")
     return RunState(run, WAITING, log)
 
 
@@ -95,7 +102,7 @@ def _finished(config: Config, run: Run, log: str, results: Path) -> RunState:
             return RunState(run, WAITING, log, reason="its results are of other settings; a new run replaces them")
         read = _pretrained if run.stage is Stage.PRETRAIN else _finetuned
         return RunState(run, log=log, **read(results, job.schedule.epochs))
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+    except (ValueError, KeyError, IndexError, TypeError) as error:
         fault = " ".join(f"{type(error).__name__}: {error}".split())
         return RunState(run, FAILED, log, reason=f"{results}: cannot be read ({fault}); remove the folder, run again")
 

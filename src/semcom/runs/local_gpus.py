@@ -5,7 +5,6 @@ each job learns the second from the environment. Nothing here needs torch.
 """
 
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -94,10 +93,10 @@ def places(
     return found
 
 
-def gpus_seen() -> int | None:
-    """GPUs that torch can use, asked in a process of its own; None where it cannot be asked, as where only the jobs'
+def gpus_seen(python: str) -> int | None:
+    """GPUs that torch can use, asked in a process of its own of this interpreter; None where it cannot be asked, as where only the jobs'
     own environments have it."""
-    done = subprocess.run([sys.executable, "-c", _COUNT], check=False, capture_output=True, text=True)
+    done = subprocess.run([python, "-c", _COUNT], check=False, capture_output=True, text=True)
     return None if done.returncode else int(done.stdout)
 
 

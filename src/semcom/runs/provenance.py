@@ -11,10 +11,14 @@ from pathlib import Path
 import torch
 
 from semcom.common import processor
+from semcom.common.checksums import sha256_of
 from semcom.common.files import write_text
+from semcom.config.stage import Stage
 from semcom.runs.signals import slurm_job
 
 PACKAGES = ("torch", "torchvision", "numpy", "h5py", "pandas", "snakemake")
+SOURCE = "src/semcom"
+CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 class Provenance:
@@ -25,14 +29,18 @@ class Provenance:
         self.started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         self.commit = commit()  # now: the tree may change while the run goes on
 
-    def write(self, path: Path, **told: object) -> None:
-        """Write the record, after all other files of the run.
+    def write(self, path: Path, *, stage: Stage, **told: object) -> None:
+        """Write the record, after all other files of the run, whose checksums it holds.
 
         Args:
             told: what only the run knows, such as its status and what it took.
         """
+        files = [path.with_name(name) for name in stage.outputs if name != path.name]
+        digests = zip(files, sha256_of(files), strict=True)
         record = {
+            "stage": stage,
             **told,
+            "files": {file.name: digest for file, digest in digests},
             "seed": self.seed,
             "settings": self.job,
             "commit": self.commit,
@@ -66,17 +74,32 @@ def versions() -> dict[str, str]:
     return found
 
 
-def commit() -> str:
-    """The commit of the source tree, with `-dirty` where a file differs or is new, or `unknown` outside a checkout."""
-    folder = str(Path(__file__).parents[1])
+def commit(checkout: Path = CHECKOUT) -> str:
+    """The commit of the source tree, with `-dirty` where a file of the package differs or is new.
+
+    Args:
+        checkout: the folder that has the package in `src/`.
+
+    Returns:
+        `unknown` where no commit has the source: outside git, and where a repository of somebody's own lies around an
+        unpacked download, or around an environment that the package is installed in.
+    """
+    source = str(checkout / SOURCE)
     try:
-        head, changes = (
-            subprocess.run(["git", "-C", folder, *command], capture_output=True, text=True, check=True).stdout.strip()
-            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", folder])
-        )
+        top, tracked = _git(source, "rev-parse", "--show-toplevel"), _git(source, "ls-files", "--", source)
+        if not (tracked and os.path.samefile(top, checkout)):
+            return "unknown"
+        head, changes = _git(source, "rev-parse", "HEAD"), _git(source, "status", "--porcelain", "--", source)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head + ("-dirty" if changes else "")
+
+
+def _git(folder: str, *command: str) -> str:
+    """What git says of a folder, whatever repository the environment names: GIT_DIR is set inside a git hook, say."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    asked = subprocess.run(["git", "-C", folder, *command], env=environment, capture_output=True, text=True, check=True)
+    return asked.stdout.strip()
 
 
 def device_name(device: torch.device) -> str:

@@ -7,10 +7,13 @@ lock when the process ends, however it ends, so that no stale one is left. Nothi
 import contextlib
 import fcntl
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from semcom.common.checksums import sha256_of
+from semcom.common.errors import InputError
 from semcom.common.files import write_text
 
 # Where locks tell nothing, a run counts as alive for this long after its record was last written: the slowest steps and
@@ -28,7 +31,7 @@ class RunRecord:
         done, total: of `unit`, "epoch" or "round"; `total` is 0 until the attempt knows it.
         accuracy: at the last evaluation, on `split`, that which may be seen when settings are chosen.
         started_utc, updated_utc: of this attempt, ISO 8601.
-        slurm_job: the job's number, where it is one.
+        slurm_job: the job's number, where the pipeline has submitted it.
         attempt: counts from 1.
         error: one line on why the attempt failed; None also where a signal ended it.
     """
@@ -57,11 +60,14 @@ class RunRecord:
 
     def holder(self) -> str:
         """Which process this is, and how to stop it, for a person."""
-        if self.slurm_job:
-            return (
-                f"process {self.pid} of SLURM job {self.slurm_job} on {self.host} (`scancel {self.slurm_job}` stops it)"
-            )
-        return f"process {self.pid} on {self.host} (`kill {self.pid}` there stops it)"
+        return process_in_words(self.pid, self.host, self.slurm_job)
+
+
+def process_in_words(pid: int, host: str, slurm_job: str | None) -> str:
+    """Which process works on something, and how to stop it, for a person."""
+    if slurm_job:
+        return f"process {pid} of SLURM job {slurm_job} on {host} (`scancel {slurm_job}` stops it)"
+    return f"process {pid} on {host} (`kill {pid}` there stops it)"
 
 
 def now() -> str:
@@ -76,6 +82,32 @@ def read_record(path: Path) -> RunRecord | None:
         return RunRecord(**{field.name: values[field.name] for field in fields(RunRecord)})
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def check_results(files: Iterable[str | Path]) -> None:
+    """See whether results of finished runs still hold what their runs wrote, by the checksums in `LAST_WRITTEN` beside them.
+
+    Args:
+        files: inputs of a job; what no run wrote is passed over.
+
+    Raises:
+        InputError: a file holds something else, or cannot be read.
+    """
+    by_folder: dict[Path, list[Path]] = {}
+    for file in map(Path, files):
+        by_folder.setdefault(file.parent, []).append(file)
+    for folder, members in by_folder.items():
+        try:
+            written = json.loads((folder / LAST_WRITTEN).read_text())["files"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        members = [file for file in members if file.name in written]
+        for file, found in zip(members, sha256_of(members), strict=True):
+            if found != written[file.name]:
+                raise InputError(
+                    f"{file}: changed since its run wrote it ({LAST_WRITTEN} has another SHA-256); put the file back that "
+                    "was there, or remove it, and the same command repeats the run"
+                )
 
 
 def is_alive(record: Path) -> bool:

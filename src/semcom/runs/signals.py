@@ -8,6 +8,7 @@ from typing import Self
 
 # scancel and preemption; the warning that a batch system sends before a time limit; Ctrl-C; a terminal that is closed.
 ASKED_TO_STOP = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
+SUBMITTED_JOB = "SEMCOM_SUBMITTED_JOB"
 _OFTEN_IGNORED = (signal.SIGINT, signal.SIGHUP)
 
 
@@ -44,6 +45,16 @@ class Signals:
 def slurm_job() -> str | None:
     """The number of the SLURM job that this process is part of, if it is of one."""
     return os.environ.get("SLURM_JOB_ID")
+
+
+def submitted_job() -> str | None:
+    """The number of the SLURM job that the pipeline has submitted for this process.
+
+    None also within an allocation that the user has made and started Snakemake in: that is the user's, to cancel and to
+    requeue. Snakemake's process that begins a submitted job names it in the environment, see `workflow/rules/slurm.smk`.
+    """
+    job = slurm_job()
+    return job if job is not None and os.environ.get(SUBMITTED_JOB) == job else None
 
 
 def may_requeue(job: str, signal_name: str) -> bool:

@@ -112,12 +112,14 @@ class Evaluation:
         Raises:
             FloatingPointError: the cross-entropy is not finite: the run has diverged.
         """
-        hits = (logits.argmax(dim=2) == self.labels).float()
-        of_class = one_hot(self.labels, len(self.scenes.class_names)).float()
-        occurs = of_class.sum(dim=0) > 0
-        recall = (hits.mean(dim=0) @ of_class)[occurs] / of_class.sum(dim=0)[occurs]
-        loss = cross_entropy(logits.flatten(0, 1), self.labels.repeat(len(logits)))
-        score = Score(*torch.stack([hits.mean(), recall.mean(), loss]).tolist())
+        draws = len(logits)
+        of_class = one_hot(self.labels, len(self.scenes.class_names))
+        hits = (logits.argmax(dim=2) == self.labels).sum(dim=0)  # of each scene, over the draws
+        # Counts, and float64 after them: shares are subtracted from one another, and equal ones must differ by 0.
+        right, sent = torch.stack([(hits[:, None] * of_class).sum(dim=0), draws * of_class.sum(dim=0)]).tolist()
+        recalls = [r / s for r, s in zip(right, sent, strict=True) if s]
+        loss = cross_entropy(logits.flatten(0, 1), self.labels.repeat(draws)).item()
+        score = Score(sum(right) / sum(sent), sum(recalls) / len(recalls), loss)
         if not math.isfinite(score.loss):
             raise FloatingPointError(f"the cross-entropy on the {self.split} scenes is {score.loss}")
         return score

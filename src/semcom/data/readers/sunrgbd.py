@@ -135,7 +135,7 @@ def _listed(files: Mapping[str, Path]) -> list[_Scene]:
         seen.add(name)
         kind = root / name / "scene.txt"
         try:
-            scenes.append(_Scene(root / name, name, split, kind.read_text().strip()))
+            scenes.append(_Scene(root / name, name, split, kind.read_text(encoding="utf-8").strip()))
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not text"
             raise InputError(
@@ -161,7 +161,7 @@ def _from_mat(path: Path) -> list[tuple[str, str]]:
 
 def _from_text(path: Path) -> list[tuple[str, str]]:
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as text ({_one_line(error)}); correct data.files.split") from error
     listed = []
