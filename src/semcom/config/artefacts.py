@@ -1,9 +1,8 @@
 """The tables and figures of an experiment: one source for target `all` and for what is kept, shown and left alone."""
 
-from semcom.config.experiment import BASELINE, PROPOSED, Config
+from semcom.config.experiment import BASELINE, PROPOSED, STUDY_PARTS, Config
 
 FORMATS = (".pdf", ".svg", ".png")  # of each figure
-STUDY_PARTS = ("_verdict", "_training")  # further tables of each of `baselines:`
 CONTACT_SHEET = "contact_sheet"  # the one figure that shows scenes
 
 

@@ -58,6 +58,7 @@ RESERVED = {  # folders below results/ that are of no experiment
     "png-rooms": "the built-in rooms as a folder of images",
 }
 LONGEST_WORD_BITS = 16  # log2 of the channel uses of an inference that are simulated
+STUDY_PARTS = ("_verdict", "_training")  # further tables of each of `baselines:`
 PROPOSED = "proposed"  # the method that the paper's claims are about
 BASELINE = "supervised"  # the method that they, and ratios in the tables, refer to
 NAMES = {
@@ -403,7 +404,7 @@ class Config(Settings):
         """Every scheme must exist, and find the classifiers that it needs, trained without noise."""
         where, study = f"baselines.{name}", self.baselines[name]
         taken = {*figure_axes.TAKEN, *self.figures.accuracy_by, *self.evaluations}
-        for file in (name, f"{name}_verdict", f"{name}_training"):
+        for file in (name, *(name + part for part in STUDY_PARTS)):
             if file in taken or (file != name and file in self.baselines):
                 raise ValueError(f"{where}: '{file}' is the name of another figure or table; take a new one")
         self._check_baselines_need(where)
