@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from scipy.integrate import quad
+from scipy.special import exp1
 from scipy.stats import norm
 
 from conftest import ROOT, run_snakemake
@@ -272,6 +273,13 @@ def test_the_budget_is_the_capacity(snr_db, uses, bits):
     assert over.capacity_bits("rgb", 0 * h).tolist() == [0] * 3
 
 
+def test_under_rayleigh_fading_the_mean_budget_is_the_ergodic_capacity():
+    """E[log2(1 + |h|^2)] = e E1(1) / ln 2: Tse and Viswanath, Section 5.4.5."""
+    over = air(0.0, 1, fading="rayleigh")
+    h, _ = over.fading(200_000, "test", "rgb", 0)
+    assert over.capacity_bits("rgb", h).mean().item() == pytest.approx(math.e * exp1(1) / math.log(2), rel=0.01)
+
+
 # The study
 
 
@@ -330,6 +338,17 @@ def test_training_of_schemes_sends_labels_down_once_and_no_gradient(studied):
     assert posterior_row["uplink_bits"] == 2 * 16 * 3 * 32
     image_row = costs[(costs["sender"] == "image") & (costs["snr_db"] == 10)].iloc[0]
     assert image_row["downlink_bits"] == 0 and image_row["uplink_bits"] > 48 * 1000
+
+
+def test_over_fading_links_every_way_still_answers(studied):
+    job, systems, scenes, _ = studied
+    rayleigh = {"fading": BlockSettings(name="rayleigh"), "equalizer": BlockSettings(name="mmse")}
+    fading = job.model_copy(
+        update={"channel": CHANNEL.model_copy(update=rayleigh), "channel_uses": [16], "snr_db": [10.0]}
+    )
+    table, _ = Study(fading, systems, scenes, 0).answers()
+    test = table[table["split"] == "test"].set_index("sender")
+    assert (test["accuracy"] > 0.5).all() and 0 < test["heard"]["image"] < 1 and 0.8 < test["heard"]["label"] < 1
 
 
 def test_bits_take_the_channel_uses_of_capacity():

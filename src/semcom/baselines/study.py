@@ -10,8 +10,9 @@ from torch import Tensor
 
 from semcom.baselines.task import Air, Task, Told
 from semcom.common import plugins
-from semcom.config.jobs import BaselinesJob
+from semcom.config.jobs import BaselinesJob, FinetuneJob
 from semcom.data.scenes import Scenes
+from semcom.link.blocks import channel_uses
 from semcom.link.ledger import Traffic
 from semcom.link.link import make_link
 from semcom.models import precision
@@ -36,6 +37,7 @@ class Study:
         self.splits = [split for split in EVALUATED_SPLITS if split in scenes.indices]
         self.labels = {split: scenes.labels[scenes.indices[split]] for split in self.splits}
         self.link = make_link(job.channel)
+        self._encoded: dict[tuple[str, float, str], tuple[Evaluation, dict[str, Tensor]]] = {}
 
     def answers(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """What is answered, and what the schemes send in training.
@@ -88,7 +90,7 @@ class Study:
                 posteriors[split] = {m: self._log_posterior(kept, split) for m, kept in systems.items()}
         else:
             server = self._trained_without_noise(self.job.server)
-            evaluations = {split: self._evaluation(server, split) for split in self.splits}
+            evaluations = {split: self._features_of(server, split)[0] for split in self.splits}
         return Task(
             scenes=self.scenes,
             labels={split: labels.cpu() for split, labels in self.labels.items()},
@@ -102,8 +104,8 @@ class Study:
         )
 
     def _log_posterior(self, kept: KeptSystem, split: str) -> Tensor:
-        evaluation = self._evaluation(kept, split)
-        logits = evaluation.logits(kept.system, evaluation.features(kept.system), snr_db=math.inf, draws=1)
+        evaluation, z = self._features_of(kept, split)
+        logits = evaluation.logits(kept.system, z, snr_db=math.inf, draws=1)
         return logits[0].double().log_softmax(dim=1).cpu()
 
     def _features(self, method: str) -> list[dict]:
@@ -111,27 +113,31 @@ class Study:
         for snr_db in self.job.snr_db:
             kept = next((kept for kept in self.systems[method] if kept.job.snr_db == snr_db), None)
             kept = kept or self._trained_without_noise(method)
+            uses = len(kept.job.modalities) * uses_of_a_device(kept.job)
             for split in self.splits:
                 if kept.system is None:
-                    rows.append(self._row(method, snr_db, 0, split, None))
+                    rows.append(self._row(method, snr_db, uses, split, None))
                     continue
-                evaluation = self._evaluation(kept, split)
-                z = evaluation.features(kept.system)
+                evaluation, z = self._features_of(kept, split)
                 logits = evaluation.logits(kept.system, z, snr_db=snr_db, draws=self.job.channel_draws)
-                uses = len(kept.job.modalities) * (kept.system.channel_uses + kept.system.pilots)
                 rows.append(self._row(method, snr_db, uses, split, Told(logits.argmax(dim=2).cpu(), 1.0)))
         return rows
 
     def _trained_without_noise(self, method: str) -> KeptSystem:
         return max(self.systems[method], key=lambda kept: kept.job.snr_db)
 
-    def _evaluation(self, kept: KeptSystem, split: str) -> Evaluation:
-        begun = kept.arithmetic
-        if begun and begun["precision"] == "bfloat16" and not precision.has_bfloat16(self.scenes.device):
-            begun = None
-        compute = precision.decide(self.job.compute, self.scenes.device, begun)
-        precision.placed(kept.system, compute, self.scenes.device)
-        return Evaluation(self.scenes, split, kept.job, kept.seed, compute)
+    def _features_of(self, kept: KeptSystem, split: str) -> tuple[Evaluation, dict[str, Tensor]]:
+        """A system's evaluation on a split, and its features of the split's scenes, encoded once."""
+        key = kept.job.method, kept.job.snr_db, split
+        if key not in self._encoded:
+            begun = kept.arithmetic
+            if begun and begun["precision"] == "bfloat16" and not precision.has_bfloat16(self.scenes.device):
+                begun = None
+            compute = precision.decide(self.job.compute, self.scenes.device, begun)
+            precision.placed(kept.system, compute, self.scenes.device)
+            evaluation = Evaluation(self.scenes, split, kept.job, kept.seed, compute)
+            self._encoded[key] = evaluation, evaluation.features(kept.system)
+        return self._encoded[key]
 
     def _run(self, sender: str, snr_db: float) -> dict:
         return {"experiment": self.job.experiment, "sender": sender, "snr_db": snr_db, "seed": self.seed}
@@ -150,6 +156,13 @@ class Study:
         recall = [hits[:, labels == of_class].mean().item() for of_class in labels.unique()]
         scores = {"accuracy": hits.mean().item(), "mean_class_accuracy": sum(recall) / len(recall)}
         return row | scores | {"heard": told.heard, "status": OK}
+
+
+def uses_of_a_device(job: FinetuneJob) -> int:
+    """Channel uses that a device's features of one scene take, with its pilots."""
+    link = make_link(job.channel)
+    pilots = link.estimation.functions.channel_uses(link.estimation.options)
+    return channel_uses(link.modulation, job.encoder.features) + pilots
 
 
 def costs_at(traffic: Traffic, snr_db: float) -> dict[str, int]:

@@ -66,7 +66,7 @@ def baselines_figure(
         panel_axes[0].set_ylabel(f"{split.capitalize()} accuracy (%)")
         handles = []
         for line, look in looks.items():
-            counts = [panels.diverged_count(cells[snr, line]) for snr in tested]
+            counts = [_diverged_count(cells[snr, line]) for snr in tested]
             handles.append(panels.legend_handle(look, look.label + panels.diverged_note(counts)))
         shown = {name: value for name, value in REFERENCE.items() if name != "zorder"}
         handles.append(Line2D([], [], label=f"Majority class ({100 * majority_accuracy:.1f} %)", **shown))
@@ -87,3 +87,9 @@ def _curve(cell: pd.DataFrame) -> pd.DataFrame:
     """(channel uses, seeds) accuracies, of seeds that have all points."""
     alive = cell[cell["status"] == "ok"]
     return alive.pivot_table(index="channel_uses", columns="seed", values="accuracy").dropna(axis=1)
+
+
+def _diverged_count(cell: pd.DataFrame) -> tuple[int, int]:
+    """Of how many seeds something diverged, so that they are left out, and how many there are."""
+    lost = cell[cell["status"] != "ok"]["seed"].nunique()
+    return lost, cell["seed"].nunique()
