@@ -348,7 +348,7 @@ def test_over_fading_links_every_way_still_answers(studied):
     )
     table, _ = Study(fading, systems, scenes, 0).answers()
     test = table[table["split"] == "test"].set_index("sender")
-    assert (test["accuracy"] > 0.5).all() and 0 < test["heard"]["image"] < 1 and 0.8 < test["heard"]["label"] < 1
+    assert (test["accuracy"] > 0.5).all() and 0 < test["heard"]["image"] < 1 and test["heard"]["label"] > 0.95
 
 
 def test_bits_take_the_channel_uses_of_capacity():
