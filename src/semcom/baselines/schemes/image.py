@@ -17,8 +17,8 @@ Bits = Annotated[int, Field(ge=1, le=8)]
 
 class Options(Settings):
     sides: list[Side] = ours("pixels of a side that an image is brought to for JPEG; its own, too", default=[8, 16, 32])
-    qualities: list[Quality] = ours("JPEG's qualities", default=[2, 5, 10, 20, 40, 60, 80, 95], min_length=1)
-    grid_sides: list[Side] = ours("pixels of a side of a grid of quantised values", default=[2, 4, 6, 8, 12, 16])
+    qualities: list[Quality] = ours("JPEG's qualities", default=[2, 10, 30, 60, 90], min_length=1)
+    grid_sides: list[Side] = ours("pixels of a side of a grid of quantised values", default=[2, 4, 8, 16])
     grid_bits: list[Bits] = ours("bits of a value of such a grid", default=[2, 4, 6])
 
 
