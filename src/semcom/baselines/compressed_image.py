@@ -42,11 +42,6 @@ class Ladder:
     decoded: Tensor
 
 
-def channel_uses(given: int, classes: int, options: Options) -> int | None:
-    """All that are given."""
-    return given
-
-
 @dataclass(frozen=True)
 class Prepared:
     """By split: of each modality the ladder, and (L, N, K) features of what the server decodes."""
@@ -60,7 +55,7 @@ def prepare(task: Task, options: Options) -> Prepared:
     ladders, features = {}, {}
     for split in task.labels:
         indices = task.scenes.indices[split]
-        images = {m: task.scenes.images[m].index_select(0, indices) for m in task.modalities}
+        images = {m: task.scenes.images[m].index_select(0, indices).cpu() for m in task.modalities}
         ladders[split] = {m: make_ladder(images[m], *scale_of(task, m), options) for m in task.modalities}
         features[split] = encoded(task, split, ladders[split])
     task.server.system.cpu()
