@@ -49,6 +49,7 @@ def baselines_figure(
         for number, (axes, snr) in enumerate(zip(panel_axes, tested, strict=True)):
             axes.set_title(panels.cell_title(number, None, snr, of=len(tested)))
             axes.set_xscale("log", base=2)
+            axes.xaxis.set_major_formatter(lambda uses, place: f"{uses:g}")
             axes.set_xlabel("Channel uses of an inference, all devices")
             for line, look in looks.items():
                 curve = curves[snr, line]
