@@ -40,7 +40,7 @@ Provenance(settings.model_dump(), 0, device)
 scenes = load_scenes(*map(Path, sys.argv[2:4]), device=device, modalities=settings.modalities)
 
 class AtTheFirstStep:
-    def start(self, total):
+    def start(self, total, *_):
         sys.exit(0)
 
 pretrain(settings, scenes, 0, AtTheFirstStep())

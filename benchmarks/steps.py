@@ -32,7 +32,7 @@ class TakingTurns:
         self.own: list[float] = []
         self.other: list[float] = []
 
-    def start(self, total: int) -> None:
+    def start(self, total: int, *_: object) -> None:
         self._resumed = time.perf_counter()
 
     def step_done(self, done: int, state: Callable[[], dict], **reached: object) -> None:

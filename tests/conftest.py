@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,6 +47,18 @@ def copy_checkout(target: Path) -> Path:
         else:
             shutil.copy2(source, target / part)
     return target
+
+
+def own_environment(folder: Path) -> None:
+    """An environment in a checkout as make leaves it there, but that it takes the packages of the tests' own."""
+    environment = folder / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    (site,) = (environment / "lib").glob("python*/site-packages")
+    (site / "all.pth").write_text(f"{folder / 'src'}\n{sysconfig.get_path('purelib')}\n", encoding="utf-8")
+    command = environment / "bin/snakemake"
+    command.write_text(f"#!{environment}/bin/python\nfrom snakemake.cli import main\n\nmain()\n", encoding="utf-8")
+    command.chmod(0o755)
+    (environment / "ready").touch()
 
 
 def run_snakemake(folder: Path, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess:

@@ -1,6 +1,11 @@
 """A run that is stopped anywhere and started again ends with the same bytes as one that never was."""
 
+import contextlib
+import copy
+import hashlib
+import io
 import random
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -173,6 +178,137 @@ def test_a_checkpoint_cut_short_or_changed_at_any_byte_is_refused(tmp_path, capl
     }
     path.write_bytes(whole)
     assert Checkpoint(path, "run").load()["step"] == 3
+
+
+def sealed(path, content: bytes) -> None:
+    """A checkpoint file whose digest is right, whatever it holds."""
+    path.write_bytes(FORMAT + hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+
+
+def pickled(content) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "holds no state of a run"),
+        (b"no archive", "holds no state of a run"),
+        (pickled([1, 2]), "is of another version: its content is no mapping"),
+        (pickled({"state": {}}), "its content lacks 'fingerprint'"),
+        (pickled({"fingerprint": "run", "state": None}), "its content.state is NoneType, expected dict"),
+        (pickled({"fingerprint": 1, "state": {}}), "its content.fingerprint is int"),
+        (pickled({"fingerprint": "run", "state": {}, "host": "x"}), "'host', which this version does not know"),
+        (pickled({"fingerprint": "run", "state": Path}), "holds no state of a run"),  # needs code to be read
+    ],
+)
+def test_a_right_digest_over_other_content_is_refused_like_any_foreign_one(content, says, tmp_path, caplog):
+    path = tmp_path / "run.pt"
+    sealed(path, content)
+    before = path.read_bytes()
+    assert Checkpoint(path, "run").load() is None
+    (line,) = caplog.messages
+    assert line.startswith(f"checkpoint refused: {path} ") and says in line and "\n" not in line
+    assert line.endswith("; starting from the beginning") and path.read_bytes() == before
+
+
+class Asking:
+    """Ends a stage as it begins, and keeps what it says of states that it might go on from."""
+
+    def start(self, total, fault_in):
+        self.fault_in = fault_in
+        raise Killed
+
+
+def places(value, at=()):
+    """Keys that lead to each place of a state: to the first entry of lists and of networks; to optimizers themselves."""
+    yield at
+    inner = value.items() if isinstance(value, dict) else enumerate(value[:1]) if isinstance(value, list) else ()
+    if at in (("network",), ("system",)):
+        inner = list(inner)[:1]
+    for key, each in inner if at != ("optimizer",) else ():
+        yield from places(each, (*at, key))
+
+
+def spoiled(state, at):
+    """Copies of a state with the entry at a place gone, of another kind, and with a field more."""
+    for how in ("gone", "other", "more"):
+        copied = holder = copy.deepcopy(state)
+        for key in at[:-1]:
+            holder = holder[key]
+        if how == "other":
+            holder[at[-1]] = {"another": "kind"}
+        elif how == "gone" and isinstance(holder, dict):
+            del holder[at[-1]]
+        elif how == "more" and isinstance(holder[at[-1]], dict):
+            holder[at[-1]]["a field of a newer version"] = 1
+        else:
+            continue
+        yield how, copied
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "finetune"])
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_state_that_lacks_something_or_has_more_is_not_gone_on_from(stage, finished, kill, tmp_path):
+    scenes = made_scenes()
+    run, job = (pretrained, stage_one("simclr", epochs=2)) if stage == "pretrain" else (finetuned, stage_two(epochs=2))
+    kill(None if finished else 2)
+    with contextlib.nullcontext() if finished else pytest.raises(Killed):
+        run(job, scenes, tmp_path)
+    saved = kept(tmp_path)["state"]
+    asking = Asking()
+    with pytest.raises(Killed):
+        pretrain(job, scenes, 0, asking) if stage == "pretrain" else finetune(job, scenes, 0, None, asking)
+    assert asking.fault_in(saved) is None
+    tried = 0
+    unused = [("optimizer",)] if finished else []  # nothing is left to be trained by it
+    for at in [at for at in places(saved) if at and at not in unused]:
+        for how, foreign in spoiled(saved, at):
+            assert asking.fault_in(foreign), (at, how)
+            tried += 1
+    assert tried > 40
+
+
+def kept(folder: Path) -> dict:
+    """What a checkpoint holds: spent and state, of a fingerprint."""
+    return torch.load(io.BytesIO((folder / "run.pt").read_bytes()[len(FORMAT) + 65 :]), weights_only=True)["state"]
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "finetune"])
+@pytest.mark.parametrize("spoil", [
+    lambda saved: saved["spent"].update(energy_kwh=1.0),
+    lambda saved: saved.update(spent={}),
+    lambda saved: saved.update(host="node7"),
+    lambda saved: saved.update(state={}),
+    lambda saved: saved["state"].update(precision="float16"),
+    lambda saved: saved["state"]["arithmetic"].update(precision="float16"),
+    lambda saved: saved["state"]["optimizer"]["param_groups"].pop(),
+    lambda saved: saved["state"]["optimizer"]["param_groups"][0].pop("peak_lr"),
+    lambda saved: saved["state"]["optimizer"]["param_groups"][0].update(network="x"),
+    lambda saved: saved["state"]["optimizer"]["param_groups"][0]["params"].pop(),
+    lambda saved: saved["state"]["optimizer"]["param_groups"].append(3),
+    lambda saved: saved["state"]["optimizer"]["state"][0].update(momentum_buffer=torch.ones(3)),
+    lambda saved: saved["state"]["optimizer"]["state"].update({0: 3}),
+])  # fmt: skip
+def test_a_run_with_a_foreign_checkpoint_starts_anew_and_ends_the_same(stage, spoil, kill, tmp_path, caplog):
+    scenes = made_scenes()
+    first = stage == "pretrain"
+    run, job = (pretrained, stage_one(epochs=2)) if first else (finetuned, stage_two(epochs=2))
+    whole = pretrain(job, scenes, 0).steps if first else finetune(job, scenes, 0, None).rounds
+    kill(2)
+    with pytest.raises(Killed):
+        run(job, scenes, tmp_path)
+    kill(None)
+    saved = kept(tmp_path)
+    spoil(saved)
+    Checkpoint(tmp_path / "run.pt", fingerprint({}, 0, [])).save(saved)
+    caplog.clear()
+    again = run(job, scenes, tmp_path)
+    pd.testing.assert_frame_equal(again.steps if first else again.rounds, whole, check_exact=True)
+    (line,) = [line for line in caplog.messages if line.startswith("checkpoint refused")]
+    assert "is of another version: " in line and line.endswith("; starting from the beginning") and "\n" not in line
 
 
 def test_an_empty_checkpoint_is_refused(tmp_path):

@@ -317,6 +317,28 @@ def test_the_literal_reading_is_kept():
         ("data.download.splits_mat", REMOVED, ["data.download", "'splits_mat' is missing", "all or none"]),
         ("modalities", ["rgb", "dept"], ["modalities: 'dept'", "reader 'nyud2'", "did you mean 'depth'"]),
         ("data.withhold_test", True, ["data", "withhold_test", "set validation_fraction"]),
+        ("modalities", ["rgb", "rgb"], ["modalities", "twice", "['rgb', 'rgb']"]),
+        ("modalities", ["rgb", "normals"], ["modalities: 'normals' is not one of reader 'nyud2'", "rgb, depth"]),
+        ("tables.targets", [0.9, 0.9], ["tables.targets", "twice"]),
+        ("tables.trials", "summary", ["tables.trials: 'summary' is the name of another table or figure"]),
+        (
+            "figures.accuracy_by",
+            {"x": {"x": "snr_db", "methods": ["simclr", "simclr"]}},
+            ["figures.accuracy_by.x.methods", "twice"],
+        ),
+        (
+            "figures.accuracy_by",
+            {"x": {"x": "snr_db", "methods": ["simclrr"]}},
+            ["figures.accuracy_by.x.methods: 'simclrr'", "did you mean 'simclr'"],
+        ),
+        (
+            "methods.simclr.channel",
+            {"fading": {"name": "rician", "k_facto": 3.0}},
+            ["methods.simclr.channel.fading.k_facto", "did you mean 'k_factor'"],
+        ),
+        ("methods.simclr.channel", {"fading": {"k_factor": 3.0}}, ["methods.simclr.channel.fading.name: missing key"]),
+        ("methods.simclr.channel", {"snr_offset": {"rgb": 1.0}}, ["methods.simclr.channel.snr_offset: unknown key"]),
+        ("methods.simclr.augmentation", {"crop_size": 512}, ["methods.simclr.augmentation.crop_size: 512", "lower it"]),
         ("tables.trials", "trials", ["tables.trials", "data.validation_fraction is 0", "null"]),
         ("tables.trials", "../best", ["tables.trials", "'../best'", "must be of letters, digits"]),
         ("tables.trials_kind", "best", ["tables.trials_kind", "'best'", "ranking", "ablation"]),
@@ -370,6 +392,34 @@ def test_an_odd_number_of_features_cannot_be_packed(raw):
     raw["methods"]["simclr"]["channel"] = {"modulation": "peak"}
     with pytest.raises(InputError, match="methods.simclr.channel.modulation 'peak' needs"):
         parse_config(raw)
+
+
+def test_a_method_that_lends_its_stage_one_must_fit_though_it_is_not_in_the_grid(raw):
+    raw["modalities"], projector = ["rgb"], raw["methods"]["proposed"]["projector"]
+    raw["methods"] = {
+        "lent": raw["methods"]["proposed"],
+        "borrowing": raw["methods"]["supervised"] | {"pretrained_by": "lent", "projector": projector},
+    }
+    raw["grid"]["methods"] = ["borrowing"]
+    with pytest.raises(InputError, match="modalities: .* are too few for .*'lent', whose loss correlates 2"):
+        parse_config(raw)
+    raw["modalities"] = ["rgb", "depth"]
+    raw["methods"]["lent"] = raw["methods"]["lent"] | {
+        "options": raw["methods"]["lent"]["options"] | {"shared_features": 5000}
+    }
+    with pytest.raises(InputError, match="methods.lent.options.shared_features: K_sha = 5000"):
+        parse_config(raw)
+
+
+def test_batch_sizes_are_those_of_stages_that_run_by_the_key_that_says_them(raw):
+    raw["methods"]["simclr"]["pretrain"] = {"batch_size": 16}
+    raw["grid"]["methods"] = ["simclr", "supervised"]
+    assert parse_config(raw).batches() == {
+        "methods.simclr.pretrain.batch_size": ("pretrain", 16),
+        "finetune.batch_size": ("finetune", 64),
+    }
+    raw["pretrain"]["batch_size"] = 5000  # nobody's
+    parse_config(raw)
 
 
 def test_a_method_that_does_not_run_need_not_fit(raw):

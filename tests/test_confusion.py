@@ -38,7 +38,7 @@ def test_recall_weighed_by_scenes_is_accuracy_and_precision_by_answers_too(tmp_p
     rng = np.random.default_rng(0)
     labels, predicted = rng.integers(3, size=50), rng.integers(3, size=(4, 50))
     told = answers(labels, predicted)
-    table = per_class_table(collect_answers([write(tmp_path, "a", 0, told)], split="test"), **ASKED)
+    table = per_class_table(collect_answers([write(tmp_path, "a", 0, told)])[0], **ASKED)
     accuracy = told.hits().mean()
     assert (table["recall"] * table["scenes"]).sum() / 50 == pytest.approx(accuracy)
     given = np.bincount(predicted.ravel(), minlength=3)
@@ -50,7 +50,7 @@ def test_means_are_over_the_seeds_that_did_not_diverge_and_methods_stand_in_the_
     right, wrong = answers([0, 1, 2], [[0, 1, 2]]), answers([0, 1, 2], [[1, 1, 2]])
     files = [write(tmp_path, "a", 0, right), write(tmp_path, "a", 1, wrong), write(tmp_path, "a", 2)]
     files += [write(tmp_path, "b", 0, right), write(tmp_path, "c", 0)]
-    cells = collect_answers(files, split="test")
+    cells, _ = collect_answers(files)
     table = per_class_table(cells, **ASKED)
     assert list(dict.fromkeys(table["method"])) == ["b", "a"]
     assert table.set_index(["method", "class"])["recall"]["a", "bedroom"] == 0.5
@@ -60,9 +60,7 @@ def test_means_are_over_the_seeds_that_did_not_diverge_and_methods_stand_in_the_
 
 
 def test_the_figure_shows_every_method_and_says_who_has_nothing_to_show(tmp_path):
-    cells = collect_answers(
-        [write(tmp_path, "a", 0, answers([0, 1, 2], [[0, 1, 1]])), write(tmp_path, "b", 0)], split="test"
-    )
+    cells, _ = collect_answers([write(tmp_path, "a", 0, answers([0, 1, 2], [[0, 1, 1]])), write(tmp_path, "b", 0)])
     figure = confusion_figure(confusion_table(cells, **ASKED), methods=["a", "b"], snr_db=10.0, label_fraction=1.0)
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert texts == ["100", "100", "100"]
@@ -74,9 +72,9 @@ def test_runs_of_other_classes_are_not_put_together(tmp_path):
     told = answers([0], [[0]])
     files = [write(tmp_path, "a", 0, told), write(tmp_path, "a", 1, told, classes=("x", "y", "z"))]
     with pytest.raises(InputError, match="a1.safetensors: its classes are others"):
-        collect_answers(files, split="test")
+        collect_answers(files)
 
 
 def test_tables_of_nothing_have_their_columns(tmp_path):
-    cells = collect_answers([write(tmp_path, "a", 0)], split="test")
+    cells, _ = collect_answers([write(tmp_path, "a", 0)])
     assert isinstance(per_class_table(cells, **ASKED), pd.DataFrame) and per_class_table(cells, **ASKED).empty

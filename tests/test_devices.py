@@ -13,7 +13,8 @@ from semcom.common.errors import InputError
 from semcom.config.sections import ComputeSettings
 from semcom.runs import devices
 from semcom.runs.devices import allocated, choose, claim, claims_folder, visible_gpus
-from semcom.runs.local_gpus import RUNS_PER_GPU, Places, places, runs_per_gpu
+from semcom.runs.environment import RUNS_PER_GPU, check, runs_per_gpu
+from semcom.runs.local_gpus import Places, places
 from slurm.cluster import wait_until
 
 SETTINGS = {
@@ -33,7 +34,7 @@ HOLDER = """
 import os, sys
 from pathlib import Path
 from semcom.runs.devices import claim
-from semcom.runs.local_gpus import runs_per_gpu
+from semcom.runs.environment import runs_per_gpu
 from semcom.common.reporting import log_to
 log_to(sys.argv[1] + "/" + sys.argv[2] + ".log")
 print(claim(sys.argv[3:], Path(sys.argv[1]), runs_per_gpu(os.environ)), flush=True)
@@ -219,7 +220,7 @@ def test_what_is_no_folder_is_refused(temporary, tmp_path, kind):
         temporary.touch()
     else:
         os.mkfifo(temporary)
-    with pytest.raises(InputError, match=rf"^{temporary}: is no folder, .*; remove it, or set TMPDIR to [^\n]*$"):
+    with pytest.raises(InputError, match=rf"^{temporary}: is no folder, .*; move it away, or set TMPDIR to [^\n]*$"):
         claims_folder()
 
 
@@ -248,11 +249,13 @@ def test_a_folder_that_cannot_be_made_is_said(temporary, tmp_path, monkeypatch):
 
 def test_a_pipe_or_a_link_in_place_of_a_lock_is_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "0.0.lock")
-    with pytest.raises(InputError, match=r"^.*/0\.0\.lock: [^\n]*; remove it$"):
+    with pytest.raises(InputError, match=r"^.*/0\.0\.lock: [^\n]*; set TMPDIR to [^\n]*$"):
         claim(["0"], tmp_path)
     (tmp_path / "target").touch()
     (tmp_path / "1.0.lock").symlink_to(tmp_path / "target")
-    with pytest.raises(InputError, match=r"^.*/1\.0\.lock: cannot be opened, to claim a GPU \(.*\); remove it$"):
+    with pytest.raises(
+        InputError, match=r"^.*/1\.0\.lock: cannot be opened, to claim a GPU \(.*\); set TMPDIR to [^\n]*$"
+    ):
         claim(["1"], tmp_path)
 
 
@@ -330,3 +333,27 @@ def test_runs_per_gpu_reach_a_job_by_the_environment():
     for text in ("0", "-1", "two", "1.5", ""):
         with pytest.raises(InputError, match=rf"^{RUNS_PER_GPU}: '{text}' is no whole number of 1 or more; correct or"):
             runs_per_gpu({RUNS_PER_GPU: text})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("SEMCOM_CHECKPOINT_SECONDS", "soon", "'soon' is no number of seconds; correct or unset"),
+        ("SEMCOM_CHECKPOINT_SECONDS", "nan", "'nan' is no number of seconds"),
+        (RUNS_PER_GPU, "two", "'two' is no whole number of 1 or more; correct or unset"),
+        ("SEMCOM_RUNS_PER_GPUS", "2", f"no such variable; did you mean '{RUNS_PER_GPU}'"),
+        ("SEMCOM_CHECKPOINTS_SECONDS", "2", "no such variable; did you mean 'SEMCOM_CHECKPOINT_SECONDS'"),
+        ("ONEDNN_MAX_CPU_ISA", "AVX-2", "'AVX-2' is no instruction set of oneDNN; correct or unset"),
+        ("DNNL_MAX_CPU_ISA", "fastest", "'fastest' is no instruction set of oneDNN"),
+    ],
+)
+def test_a_variable_of_the_environment_is_checked_whatever_needs_it(name, value, says):
+    with pytest.raises(InputError, match=f"^{name}: {says}"):
+        check({"PATH": "/bin", name: value})
+
+
+def test_a_sound_environment_passes():
+    check({})
+    check({"SEMCOM_CHECKPOINT_SECONDS": "0.5", RUNS_PER_GPU: "2", "SEMCOM_KILLS": "x", "ONEDNN_MAX_CPU_ISA": "avx2"})
+    for name in ("", "ALL", "DEFAULT", "SSE41", "AVX2_VNNI_2", "AVX512_CORE_BF16", "AVX10_1_512_AMX_FP16"):
+        check({"ONEDNN_MAX_CPU_ISA": name})

@@ -25,7 +25,19 @@ PAGES = [
 ]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 OWN = {"mine.yaml", "FILE", "<file>"}  # configurations that a reader writes
-FOLDERS = ("config", "docs", "src", "workflow", "results/reference", "benchmarks", "envs", "tests", "slurm-gpu", "slurm-cpu", "local-gpu")
+FOLDERS = (
+    "config",
+    "docs",
+    "src",
+    "workflow",
+    "results/reference",
+    "benchmarks",
+    "envs",
+    "tests",
+    "slurm-gpu",
+    "slurm-cpu",
+    "local-gpu",
+)
 COVERED = ("README.md", "docs/findings.md", "docs/settings-search.md")  # every number of theirs from a table is quoted
 # Numbers of these pages that no table holds: settings, versions, sizes of files, and counts from the data set.
 NO_TABLES = {

@@ -188,7 +188,14 @@ def test_a_bad_encoder_file_is_refused_by_name_and_runs_no_code(kind, tmp_path):
     assert not path.with_suffix(".exploded").exists()
 
 
-@pytest.mark.parametrize("change", [{"encoders": None}, {"encoders": [1]}, {"status": None}, {"entry": 3}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"encoders": None}, {"encoders": [1]}, {"status": None}, {"entry": 3}, {"status": "stopped"}, {"status": 3}),
+        *({"width": 8}, {"encoders": {1: torch.zeros(1)}}, {"entry": torch.zeros(8, 3, 7, 7, dtype=torch.int64)}),
+        {"entry": torch.zeros(8, 3, 7, 7).to_sparse()},
+    ],
+)
 def test_a_file_of_our_format_that_lacks_its_parts_is_refused(change, tmp_path):
     path = tmp_path / "model.pt"
     save_encoders(trained(), path, "ok")
@@ -201,7 +208,7 @@ def test_a_file_of_our_format_that_lacks_its_parts_is_refused(change, tmp_path):
         else:
             saved[key] = value
     torch.save(saved, path)
-    with pytest.raises(InputError, match="model.pt"):
+    with pytest.raises(InputError, match="model.pt: .*; remove the file and let the workflow pre-train again$"):
         load_encoders(make_encoders(settings(), CHANNELS, 0), path)
 
 

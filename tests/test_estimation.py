@@ -151,7 +151,7 @@ def test_a_trace_decides_round_by_round_and_device_by_device(tmp_path):
 
 
 BAD = {
-    "no such file": (None, "cannot be read as a table"),
+    "no such file": (None, "cannot be read .No such file or directory.; put it there, or correct the path"),
     "no column": ("round,device,snr\n0,rgb,1\n", "column snr_db is missing"),
     "a NaN": ("round,device,snr_db\n0,rgb,nan\n0,depth,3\n", "line 2: snr_db is 'nan', not a number of dB"),
     "a word": ("round,device,snr_db\n0,rgb,3\n0,depth,good\n", "line 3: snr_db is 'good', not a number of dB"),

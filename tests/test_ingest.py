@@ -80,21 +80,40 @@ def test_reader_undoes_matlabs_axis_order(tmp_path, chunk):
         {"chunks": (3, WIDTH, 5), "compression": "gzip"},
     ],
 )
-@pytest.mark.parametrize("left_out", [False, True])
-def test_reader_reads_any_layout(files, layout, left_out):
+def test_reader_reads_any_layout(files, layout):
     _, depth = pictures(len(TYPES))
     depth = depth.round()  # packs, as noise does not
-    if left_out:
-        depth[5] = 0
     with h5py.File(files[0], "r+") as file:
         del file["depths"]
-        depths = file.create_dataset("depths", (len(depth), WIDTH, HEIGHT), "f4", **layout)
-        for index in range(len(depth)):
-            if not (left_out and index == 5):
-                depths[index] = depth[index].T
+        file.create_dataset("depths", data=depth.transpose(0, 2, 1), **layout)
     with open_small(*files) as source:
         for index in (0, 5, 7):
             assert (source.read(index)["depth"] == depth[index]).all()
+
+
+@pytest.mark.parametrize("key", ["images", "depths"])
+@pytest.mark.parametrize("compression", [None, "gzip"])
+@pytest.mark.parametrize("scenes_a_chunk", [1, 3])
+def test_scenes_that_were_never_written_are_not_read_as_black(files, key, compression, scenes_a_chunk):
+    """HDF5 gives its fill value, 0, for them."""
+    with h5py.File(files[0], "r+") as file:
+        whole = file[key][:]
+        del file[key]
+        chunks = (scenes_a_chunk, *whole.shape[1:])
+        part = file.create_dataset(key, whole.shape, whole.dtype, chunks=chunks, compression=compression)
+        part[:5] = whole[:5]
+    left, of = (3, 8) if scenes_a_chunk == 1 else (1, 3)
+    message = error_on_opening(*files)
+    assert f"{files[0]}: key {key}: {left} of its {of} chunks were never written, the first with scene" in message
+    assert f"scene {5 if scenes_a_chunk == 1 else 6} (from 0); set data.files.labeled_mat" in message
+
+
+def test_an_array_in_one_piece_that_was_never_written_is_refused(files):
+    with h5py.File(files[0], "r+") as file:
+        shape = file["images"].shape
+        del file["images"]
+        file.create_dataset("images", shape, "u1")
+    assert f"{files[0]}: key images was never written" in error_on_opening(*files)
 
 
 @pytest.mark.parametrize("size", [WIDTH * HEIGHT - 1, WIDTH * HEIGHT + 1])
@@ -103,9 +122,58 @@ def test_chunk_of_another_size_is_damage(files, size):
         file["depths"].id.write_direct_chunk((2, 0, 0), zlib.compress(bytes(4 * size)))
     with (
         open_small(*files) as source,
-        pytest.raises(InputError, match=rf"scene 2 .* holds {4 * size} bytes instead of"),
+        pytest.raises(
+            InputError, match=rf"scene 2 .* holds (more than )?{min(size, WIDTH * HEIGHT) * 4} bytes instead"
+        ),
     ):
         source.read(2)
+
+
+BIG = 256 * 2**20
+READ_ONE = """
+import resource, sys
+from pathlib import Path
+from semcom.common.errors import InputError
+from semcom.data.readers import nyud2
+files = {"labeled_mat": Path(sys.argv[1]), "splits_mat": Path(sys.argv[2])}
+with nyud2.open_scenes(files, published_counts=None) as source:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    try:
+        source.read(2)
+    except InputError as error:
+        print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, error)
+"""
+
+
+@pytest.mark.parametrize(
+    "layout", [{"chunks": (1, 640, 480)}, {"chunks": (1, 640, 480), "shuffle": True}, {"chunks": (3, 300, 480)}]
+)
+def test_a_chunk_that_unpacks_to_far_more_than_it_should_takes_no_memory(tmp_path, layout):
+    rgb, depth = np.ones((8, 480, 640, 3), np.uint8), np.ones((8, 480, 640), np.float32)
+    files = write_both(tmp_path, rgb=rgb, depth=depth)
+    with h5py.File(files[0], "r+") as file:
+        del file["depths"]
+        depths = file.create_dataset("depths", data=depth.transpose(0, 2, 1), compression="gzip", **layout)
+        depths.id.write_direct_chunk((2 - 2 % layout["chunks"][0], 0, 0), zlib.compress(bytes(BIG), 1))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ran = subprocess.run(
+        [sys.executable, "-c", READ_ONE, *files], capture_output=True, text=True, check=True, env=environment
+    )
+    taken_mib, _, message = ran.stdout.partition(" ")
+    assert int(taken_mib) < 32 and message.startswith(f"{files[0]}: scene 2 (from 0)") and "instead of" in message
+
+
+def test_a_chunk_that_takes_far_more_than_it_should_in_the_file_is_not_read(files):
+    with h5py.File(files[0], "r+") as file:
+        file["depths"].id.write_direct_chunk((2, 0, 0), np.random.default_rng(0).bytes(10_000))
+    with open_small(*files) as source, pytest.raises(InputError, match=r"a chunk of 960 bytes takes 10000 in the file"):
+        source.read(2)
+
+
+def test_a_string_of_any_length_is_not_read(files):
+    with h5py.File(files[0], "r+") as file:
+        file["scenes"][0, 5] = file.create_dataset("long", (2**40, 1), "u2", chunks=(1024, 1)).ref
+    assert error_on_opening(*files).startswith(f"{files[0]}: key scenes: the string of scene 5 ")
 
 
 def test_reader_gives_labels_rooms_and_split(files):
@@ -151,7 +219,7 @@ def test_truncated_labeled_file(files, kept):
     os.truncate(files[0], int(files[0].stat().st_size * kept))
     message = error_on_opening(*files)
     assert message.startswith(f"{files[0]}: the HDF5 file is truncated")
-    assert "download it again" in message
+    assert message.endswith("to a whole copy, or leave data.files.labeled_mat out to have one downloaded")
 
 
 @pytest.mark.parametrize("key", ["images", "depths", "sceneTypes", "scenes"])
@@ -346,7 +414,9 @@ def test_unknown_reader(files, tmp_path):
         (-np.inf, False, "NaN or infinite values"),
         (-0.5, False, "values from -0.5 to "),
         (32.8, False, "to 32.8, expected 0 to 32.767 m"),
-        (0, True, "only zeros"),
+        (1e30, False, "to 1e+30, expected 0 to 32.767 m; 1 of 240 pixels lie outside"),
+        (0, True, "the one value 0.0 in all of 12 x 20 pixels"),
+        (2.5, True, "the one value 2.5 in all of 12 x 20 pixels"),
     ],
 )
 def test_impossible_depth_leaves_an_older_file_untouched(tmp_path, value, everywhere, words):
@@ -392,6 +462,8 @@ class OneBadScene:
             name: np.full((6, 4, spec.channels)[: 2 + (spec.channels > 1)], 1, spec.dtype)
             for name, spec in self.modalities.items()
         }
+        for image in good.values():
+            image[:3] = 2
         return good | self.bad if index == 5 else good
 
 
@@ -408,7 +480,9 @@ KELVIN = ModalitySpec(channels=1, dtype="float32", unit="K", photometry="plain",
         ("normals", np.zeros((6, 0, 3), np.uint8), "holds no pixel"),
         ("depth", np.ones((6, 4)), "has type float64, expected float32"),
         ("depth", np.ones((6, 4, 1), np.float32), "has shape (6, 4, 1), expected (H, W)"),
-        ("depth", np.full((6, 4), 2500, np.float32), "has values from 2500 to 2500, expected 0 to 32.767 m"),  # mm
+        ("depth", np.full((6, 4), 2500, np.float32), "from 2500 to 2500, which look like millimetres or another unit"),
+        ("rgb", np.zeros((6, 4, 3), np.uint8), "has the one value [0 0 0] in all of 6 x 4 pixels, as if never written"),
+        ("normals", np.full((6, 4, 3), (0, 128, 255), np.uint8), "has the one value [  0 128 255]"),
     ],
 )
 def test_an_array_that_is_not_what_its_modality_says_is_refused(tmp_path, name, bad, words):
@@ -455,7 +529,49 @@ def test_any_quantity_is_stored_and_read_back_in_its_unit(tmp_path):
     np.testing.assert_allclose(scenes.images["heat"][3].double() * heat.scale + heat.zero, 303)
     assert heat.mean == (302,)
     assert heat.std == pytest.approx((2**0.5,))
-    assert (normals.zero, normals.scale) == (-1, 2 / 255) and normals.mean == pytest.approx((1 * 2 / 255 - 1,) * 3)
+    assert (normals.zero, normals.scale) == (-1, 2 / 255) and normals.mean == pytest.approx((1.5 * 2 / 255 - 1,) * 3)
+
+
+@pytest.mark.parametrize("scale", [1 / 10, 1 / 1000])
+def test_depth_that_is_nowhere_as_far_as_a_room_reaches_is_refused(tmp_path, scale):
+    """Scaled to 0 to 1, or in kilometres."""
+    _, depth = pictures(8)
+    labeled, splits = write_both(tmp_path, depth=depth * np.float32(scale))
+    with open_small(labeled, splits) as source, pytest.raises(InputError) as error:
+        write_scenes(source, tmp_path / "scenes.h5", size=8)
+    message = str(error.value)
+    assert message.startswith(f"{labeled}: depth reaches {depth.max() * scale:g} m at most in all 8 scenes")
+    assert "give metres" in message and "\n" not in message and not (tmp_path / "scenes.h5").exists()
+
+
+def test_depth_of_a_reader_that_says_it_is_near_is_taken(tmp_path):
+    near = replace(METRIC_DEPTH, range=(0.0, 1.0))
+    source = OneBadScene(tmp_path, "depth", np.linspace(0.2, 0.9, 24, dtype=np.float32).reshape(6, 4), depth=near)
+    source.read = lambda index, read=source.read: read(index) | {"depth": source.bad["depth"]}
+    (tmp_path / "raw").touch()
+    source.origin = lambda index, modality: tmp_path / "raw"
+    write_scenes(source, tmp_path / "scenes.h5", size=8)
+
+
+def test_depth_that_is_far_on_average_is_said(tmp_path, caplog):
+    _, depth = pictures(8)
+    labeled, splits = write_both(tmp_path, depth=depth * 3)
+    with open_small(labeled, splits) as source, caplog.at_level("WARNING"):
+        write_scenes(source, tmp_path / "scenes.h5", size=8)
+    assert f"{labeled}: the mean of depth over the training scenes is " in caplog.text and "metres?" in caplog.text
+
+
+def test_moments_are_those_of_the_values_that_training_reads(tmp_path):
+    _, depth = pictures(8)
+    depth[0, 3:5, 4:8] = 32.767
+    with open_small(*write_both(tmp_path, depth=depth)) as source:
+        write_scenes(source, tmp_path / "scenes.h5", size=8)
+    path = tmp_path / "scenes.h5"
+    scenes = load_scenes(path, scene_table(path), device="cpu")
+    for name, meaning in scenes.modalities.items():
+        values = scenes.images[name][:4].double() * meaning.scale + meaning.zero
+        np.testing.assert_allclose(meaning.mean, values.mean(dim=(0, 2, 3)), atol=2e-4)
+        np.testing.assert_allclose(meaning.std, values.std(dim=(0, 2, 3), correction=0), atol=2e-4)
 
 
 def test_zero_depth_in_places_is_no_fault(tmp_path):
@@ -473,7 +589,7 @@ def test_damage_inside_a_chunk_names_the_scene(files, tmp_path):
         file.write(bytes(chunk.size))
     with open_small(*files) as source, pytest.raises(InputError) as error:
         write_scenes(source, tmp_path / "scenes.h5", size=8)
-    assert str(error.value).startswith(f"{files[0]}: scene 2 (from 0) of keys images, depths cannot be read")
+    assert str(error.value).startswith(f"{files[0]}: scene 2 (from 0) of keys images, depths is damaged")
     assert "\n" not in str(error.value)
     assert not list(tmp_path.glob("scenes.h5*"))
 
@@ -488,7 +604,9 @@ def test_no_room_on_disk(files, tmp_path, monkeypatch):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 def test_disk_full_during_the_counts(files, tmp_path, monkeypatch):
     monkeypatch.setattr("semcom.data.readers.nyud2.open_scenes", lambda files: open_small(*files.values()))
-    (tmp_path / "counts.csv.tmp").symlink_to("/dev/full")  # every write fails with ENOSPC
+    monkeypatch.setattr("semcom.common.files.secrets.token_hex", lambda _: "0" * 8)
+    temporary = tmp_path / f"counts.csv.{os.getpid()}-00000000.tmp"
+    temporary.symlink_to("/dev/full")  # every write fails with ENOSPC
     with pytest.raises(InputError, match=r"counts\.csv: the disk is full"):
         ingest("nyud2", named(*files), tmp_path / "scenes.h5", size=8, counts_csv=tmp_path / "counts.csv")
     assert not list(tmp_path.glob("counts*"))
@@ -553,11 +671,11 @@ def test_scenes_are_loaded_as_integers(scenes_h5, tmp_path):
 
 def test_the_farthest_depth_that_int16_holds_is_kept(tmp_path):
     _, depth = pictures(8)
-    depth[0] = 32.767
+    depth[0, :, 1:] = 32.767  # all but the first column: one value all over is refused
     with open_small(*write_both(tmp_path, depth=depth)) as source:
         write_scenes(source, tmp_path / "scenes.h5", size=8)
     path = tmp_path / "scenes.h5"
-    assert (load_scenes(path, scene_table(path), device="cpu").images["depth"][0] == 32767).all()
+    assert (load_scenes(path, scene_table(path), device="cpu").images["depth"][0, 0, :, 2:] == 32767).all()
 
 
 def test_file_that_is_not_scenes(scenes_h5, files, tmp_path):
@@ -577,7 +695,7 @@ def test_file_that_is_not_scenes(scenes_h5, files, tmp_path):
     assert error().startswith(f"{path}: not an HDF5 file")
     for kept in (0.3, 0.99):
         path.write_bytes(whole[: int(len(whole) * kept)])
-        assert error().startswith(f"{path}: truncated")
+        assert error().startswith(f"{path}: damaged or truncated")
     shutil.copy(files[0], path)
     assert error().startswith(f"{path}: attribute format is not 'semcom-scenes'")
     path.write_bytes(whole)
@@ -616,7 +734,7 @@ def test_split_table_of_other_scenes(scenes_h5, tmp_path):
             "stand; make the split again"
         )
     path.unlink()
-    with pytest.raises(InputError, match=r"splits\.csv: cannot be read"):
+    with pytest.raises(InputError, match=r"splits\.csv: cannot be read \(No such file or directory\); put it there"):
         load_scenes(scenes_h5, path, device="cpu")
 
 

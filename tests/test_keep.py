@@ -223,7 +223,9 @@ def test_an_earlier_copy_is_replaced_as_a_whole_or_stays(tmp_path):
     (reference / "test/tables/old.csv").touch()
     before = {f"test/{name}" for name in expected | {"tables/old.csv"}}
     (reference / "test.tmp").write_text("in the way")
-    with pytest.raises(InputError, match="test.tmp: is a file where a folder is wanted; .*what .*reference/test held stays"):
+    with pytest.raises(
+        InputError, match="test.tmp: is a file where a folder is wanted; .*what .*reference/test held stays"
+    ):
         keep(results)
     (reference / "test.tmp").unlink()
     assert files(reference) == before

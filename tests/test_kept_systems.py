@@ -88,7 +88,7 @@ def test_a_run_that_goes_on_from_its_last_checkpoint_leaves_the_same_system_and_
     states = []
 
     class Recorder:
-        def start(self, total):
+        def start(self, total, fault_in):
             return states[0] if states else None
 
         def step_done(self, done, state, **told):

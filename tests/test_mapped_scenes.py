@@ -180,4 +180,4 @@ def test_a_chunked_file_is_read_whole_but_not_mapped(path, tmp_path):
         load_scenes(chunked, table, device="cpu", in_memory_mb=0.001)
     message = str(error.value)
     assert message.startswith(f"{chunked}: rgb does not lie in one piece") and "\n" not in message
-    assert "ingest the data set again" in message and "compute.data_in_memory_mb" in message
+    assert "make it again from the original files" in message and "compute.data_in_memory_mb" in message

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import ROOT, copy_checkout, run_snakemake
+from conftest import ROOT, copy_checkout, own_environment, run_snakemake
 from semcom.commands import check
 from semcom.common.reporting import duration
 from semcom.config.loading import load_config
@@ -27,7 +27,7 @@ from semcom.planning import overall
 from semcom.planning.overall import Overall, read_splits, run_size, told
 from semcom.runs.failures import LONGEST, NOTHING, failure, reason, stamps
 from semcom.runs.lock import Lock
-from semcom.runs.record import RunRecord
+from semcom.runs.record import RunRecord, now
 from semcom.training.schedule import total_steps
 
 CONFIG = load_config(ROOT / "tests/config.yaml")
@@ -36,15 +36,10 @@ STAGE_ONE, STAGE_TWO = Run(Stage.PRETRAIN, "simclr", 0), Run(Stage.FINETUNE, "si
 
 
 def with_make(folder: Path) -> Path:
-    """A copy of the checkout in which `make demo` installs nothing: its environment is that of the tests."""
+    """A copy of the checkout in which `make demo` installs nothing: its environment has the packages of the tests'."""
     shutil.copy2(ROOT / "Makefile", folder)
     shutil.copy2(ROOT / "pyproject.toml", folder)
-    environment = folder / ".venv"
-    environment.mkdir()
-    for part in Path(sys.prefix).iterdir():
-        if part.name != "ready":
-            (environment / part.name).symlink_to(part)
-    (environment / "ready").touch()
+    own_environment(folder)
     return folder
 
 
@@ -69,7 +64,7 @@ def start_demo(folder: Path) -> subprocess.Popen:
     return subprocess.Popen(
         ["make", "demo"],
         cwd=folder,
-        env=environment | {"PYTHONPATH": str(folder / "src")},
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -356,7 +351,7 @@ def plant_record(folder: Path, run: Run, done: int, total: int) -> None:
         path = folder / run.fill(cell)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".pt").touch()  # its checkpoint
-    RunRecord(run.stage, done, total, "x", None, None, "", "", "host", 1, None, 1, None).write(path)
+    RunRecord(run.stage, done, total, "x", None, None, now(), now(), "host", 1, None, 1, None).write(path)
 
 
 def test_nothing_is_said_before_the_scenes_are_split(tmp_path):

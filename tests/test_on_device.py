@@ -66,8 +66,8 @@ class Cut:
     def __init__(self, path: Path, after: int | None):
         self._checkpoint, self._after, self._steps = Checkpoint(path, "a test"), after, 0
 
-    def start(self, total: int) -> dict | None:
-        return self._checkpoint.load()
+    def start(self, total: int, fault_in) -> dict | None:
+        return self._checkpoint.load(fault_in)
 
     def step_done(self, done: int, state, **reached: object) -> None:
         self._steps += 1

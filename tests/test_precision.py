@@ -169,7 +169,8 @@ class Interrupting:
     def __init__(self, after: int | None, saved: dict | None = None):
         self.after, self.saved = after, saved
 
-    def start(self, total):
+    def start(self, total, fault_in):
+        assert self.saved is None or fault_in(self.saved) is None
         return self.saved
 
     def step_done(self, done, state, **reached):

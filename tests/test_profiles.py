@@ -36,7 +36,9 @@ def test_a_profile_is_found_by_its_name_alone(name):
     """A folder in the root, and no link, which some ways of unpacking lose."""
     folder = ROOT / name
     assert folder.is_dir() and not folder.is_symlink()
-    assert [path.name for path in folder.iterdir()] == ["profile.yaml"]  # with a config.yaml beside it, which one counts?
+    assert [path.name for path in folder.iterdir()] == [
+        "profile.yaml"
+    ]  # with a config.yaml beside it, which one counts?
 
 
 @pytest.mark.parametrize(("name", "gpus"), [("slurm-gpu", 1), ("local-gpu", 1), ("slurm-cpu", None)])

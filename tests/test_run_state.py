@@ -80,6 +80,38 @@ def test_what_is_no_record_is_none(text, tmp_path):
     assert read_record(tmp_path / "nowhere.json") is None
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({name: {"x": 1}} for name in FIELDS),
+        {"done": True},
+        {"done": "3"},
+        {"accuracy": "high"},
+        {"updated_utc": ""},
+        {"updated_utc": "2025-03-01T11:00:00"},  # of which zone?
+        {"node": "of a newer version"},
+    ],
+)
+def test_a_record_of_another_version_is_none_and_the_next_attempt_begins_its_own(changes, tmp_path, caplog):
+    path = tmp_path / "run.json"
+    record(attempt=3).write(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    assert read_record(path) is None and not is_alive(path)
+    with attempt_in(tmp_path):
+        assert read_record(path).attempt == 1
+    (line,) = caplog.messages
+    assert line.startswith(f"record refused: {path} is damaged or of another version; ")
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "3", "{}", '{"fingerprint": [1]}', "\x00"])
+def test_a_foreign_provenance_counts_as_no_result(text, tmp_path):
+    results = tmp_path / "results/provenance.json"
+    results.parent.mkdir()
+    results.write_text(text)
+    with attempt_in(tmp_path):
+        assert not results.exists()  # as Snakemake has it: the run writes it anew
+
+
 def test_an_attempt_says_how_far_it_is_and_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr("semcom.runs.attempt.RECORD_SECONDS", 0)
     monkeypatch.setenv("SLURM_JOB_ID", "4711")

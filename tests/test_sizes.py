@@ -71,7 +71,7 @@ def test_it_writes_table_and_figure_and_names_what_is_missing(tmp_path, capsys):
     }
     (tmp_path / "large/tables/summary.csv").unlink()
     assert main([str(tmp_path / "small"), str(tmp_path / "large"), *output]) == 1
-    assert "large/tables/summary.csv: cannot be read" in capsys.readouterr().err
+    assert "large/tables/summary.csv: not found" in capsys.readouterr().err
     (tmp_path / "large/config.yaml").unlink()
     assert main([str(tmp_path / "large"), *output]) == 1
     assert "large: is not the folder of a finished experiment" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import fields
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from semcom.config.loading import load_config
 from semcom.config.paths import Run
 from semcom.config.stage import Stage
 from semcom.planning import calibration, estimate
-from semcom.planning.calibration import EnoughSteps, Stopwatch, calibrate
+from semcom.planning.calibration import EnoughSteps, Pace, Stopwatch, calibrate
 from semcom.planning.estimate_text import comparison_text, prediction_text
 from semcom.runs.grid import grid_state
 from semcom.training.finetune import finetune
@@ -101,6 +102,28 @@ def test_a_method_s_own_schedule_counts():
     assert table.loc[("pretrain", "simclr", np.nan), "steps"] == 12 * 20
     assert table.loc[("finetune", "simclr", 1.0), "steps"] == 24 * 500
     assert table.loc[("finetune", "supervised", 1.0), "steps"] == 12 * 500
+
+
+def test_calibrations_are_read_back_and_those_of_another_version_are_named(tmp_path):
+    assert estimate.PACE == [field.name for field in fields(Pace)]
+    path = tmp_path / "simclr.csv"
+    whole = paces()[estimate.PACE]
+    whole.to_csv(path, index=False)
+    assert len(estimate.read_paces([path, path])) == 2 * len(whole)
+    for content, says in {
+        whole.drop(columns="step_s").to_csv(index=False): "column step_s is missing, so another version wrote it",
+        whole.assign(watts=3.0).to_csv(index=False): "column watts is not known, so another version wrote it",
+        whole.assign(step_s="fast").to_csv(index=False): "column step_s holds no numbers",
+        whole[:0].to_csv(index=False): "holds no row",
+        "": "cannot be read",
+        "\x00": "",
+    }.items():
+        path.write_text(content)
+        with pytest.raises(InputError) as error:
+            estimate.read_paces([path])
+        message = str(error.value)
+        assert message.startswith(f"{path}: {says}") and "\n" not in message
+        assert message.endswith(f"make it again: snakemake --forcerun calibrate {path}")
 
 
 def test_a_stage_without_a_calibration_is_named():
@@ -229,7 +252,7 @@ def test_a_prediction_is_read_as_it_was_written(tmp_path):
     with pytest.raises(InputError, match="nowhere.csv: not found; make a prediction first"):
         estimate.read_prediction(tmp_path / "nowhere.csv")
     (tmp_path / "predicted.csv").write_text("stage\n1\n")
-    with pytest.raises(InputError, match="predicted.csv: cannot be read"):
+    with pytest.raises(InputError, match="predicted.csv: not a prediction .*; make it again"):
         estimate.read_prediction(tmp_path / "predicted.csv")
 
 

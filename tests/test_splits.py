@@ -159,18 +159,52 @@ def test_class_left_without_labels():
 
 def test_check_split():
     table = pd.DataFrame({"class": ["a"] * 40 + ["b"] * 8 + ["a"] * 50, "split": ["train"] * 48 + ["test"] * 50})
-    check_split(table, [0.1, 1], {"supervised": (48, 5)})
+    check_split(table, [0.1, 1], {"pretrain.batch_size": ("pretrain", 48), "finetune.batch_size": ("finetune", 5)})
     for batches, words in (
-        ((49, 5), "pretrain.batch_size of supervised: 49 exceeds the 48 scenes"),
-        ((48, 6), "finetune.batch_size of supervised: 6 exceeds the 5 scenes"),
+        ({"pretrain.batch_size": ("pretrain", 49)}, "^pretrain.batch_size: 49 exceeds the 48 scenes .*to 48 or less$"),
+        (
+            {"finetune.batch_size": ("finetune", 6)},
+            r"^finetune.batch_size: 6 exceeds the 5 .* 0\.1\); lower it to 5 or",
+        ),
+        (
+            {"methods.simclr.pretrain.batch_size": ("pretrain", 64), "finetune.batch_size": ("finetune", 32)},
+            "^methods.simclr.pretrain.batch_size: 64 .*48 or less; and finetune.batch_size: 32 .* 5 or less$",
+        ),
     ):
         with pytest.raises(InputError, match=words):
-            check_split(table, [1, 0.1], {"supervised": batches})
+            check_split(table, [1, 0.1], batches)
     with pytest.raises(InputError, match=r"^class b: label fraction 0\.05 of its 8"):
         check_split(table, [0.05], {})
     table.loc[len(table)] = ("c", "test")
     with pytest.raises(InputError, match="^class c: no training scene is left"):
         check_split(table, [1], {})
+    table.loc[len(table)] = ("d", "test")
+    with pytest.raises(InputError, match="^classes c and d: no training scene is left"):
+        check_split(table, [1], {})
+
+
+def test_a_remedy_mends_every_class_and_every_fraction():
+    table = pd.DataFrame({"class": ["a"] * 24 + ["b"] * 6 + ["c"] * 90 + ["a"], "split": ["train"] * 120 + ["test"]})
+    with pytest.raises(InputError, match="^classes a and b: label fraction 0.02 of their 24, 6 training") as error:
+        check_split(table, [0.05, 0.02], {})
+    check_split(table, [float(str(error.value).split("label fraction to ")[1].split()[0])], {})
+
+
+def test_something_must_be_left_to_evaluate():
+    table = pd.DataFrame({"class": ["a", "a", "b", "b"], "split": ["train"] * 4})
+    for split in ("train", WITHHELD):
+        table.loc[3, "split"] = split
+        with pytest.raises(InputError, match="^no scene is left to evaluate: .*raise data.validation_fraction"):
+            check_split(table, [1], {})
+    for split in ("test", "validation"):
+        table.loc[3, "split"] = split
+        check_split(table, [1], {})
+    check_split(table, [1], {}, trials="trials")
+    table.loc[3, "split"] = "test"
+    with pytest.raises(
+        InputError, match="^tables.trials: 'trials' compares settings on validation rooms, and no class"
+    ):
+        check_split(table, [1], {}, trials="trials")
 
 
 def test_a_class_whose_rooms_all_occur_in_test_stays_in_training():

@@ -4,12 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, copy_checkout, run_snakemake
+from conftest import ROOT, copy_checkout, own_environment, run_snakemake
 
 NOTEBOOK = "module://matplotlib_inline.backend_inline"  # what a notebook sets for all that it starts
 TEST = "--configfile=tests/config.yaml"
@@ -172,9 +171,7 @@ def test_a_figure_needs_no_backend_of_a_notebook(tmp_path):
 def test_a_checkout_in_any_folder_runs_with_its_own_environment_whatever_locale_and_mask(tmp_path, name):
     """And whatever backend; the temporary folder may be missing."""
     folder = copy_checkout(tmp_path / name)
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / ".venv"], check=True)
-    (site,) = (folder / ".venv/lib").glob("python*/site-packages")
-    (site / "all.pth").write_text(sysconfig.get_path("purelib"))  # what make would install
+    own_environment(folder)
     targets = ["results/test/figures/contact_sheet.png", "results/test/data/class_counts.html"]
     done = subprocess.run(
         [folder / ".venv/bin/python", "-m", "snakemake", "--cores", "2", *targets, TEST],

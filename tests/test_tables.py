@@ -250,7 +250,7 @@ def test_csv_keeps_counts_whole(tmp_path):
         (b"", "empty"),
         (",".join(records.ROUNDS_COLUMNS).encode() + b"\n", "no rows"),
         (b"a,b\n1,2\n", "column experiment is missing"),
-        (b"\xff\xfe\x00", "cannot be read"),
+        (b"\xff\xfe\x00", "not a table"),
         (None, "cannot be read"),
     ],
 )

@@ -55,6 +55,8 @@ from semcom.common.errors import InputError
 from semcom.common.files import check_reachable, check_writable
 from semcom.common.spelling import spelled_number, spelled_percent
 from semcom.config.stage import Stage
+from semcom.planning.lookahead import check_scenes
+from semcom.runs import environment
 from semcom.common.sources import source_files
 
 if config and config is not workflow.modifier_stack[0].globals["config"]:
@@ -62,6 +64,7 @@ if config and config is not workflow.modifier_stack[0].globals["config"]:
 
 # The file is read here, with those that it extends: Snakemake by itself reads the one that was given, or none.
 try:
+    environment.check(os.environ)
     if workflow.is_main_process:
         check_given_once(sys.argv[1:])
     FILE = given_file(workflow.overwrite_configfiles or workflow.configfiles)  # the latter: of a workflow around this
@@ -72,6 +75,8 @@ try:
 
         check_texts(CONFIG.given_texts(), os.path.relpath(FILE))
     workflow.configfiles[:] = read_layers(FILE)  # which the report lists
+    if workflow.is_main_process:
+        check_scenes(CONFIG)
     if CONFIG.traces() and workflow.is_main_process:
         from semcom.link.trace import read_trace
 

@@ -102,7 +102,6 @@ rule confusion:
         "../../envs/semcom.yaml"
     params:
         methods=CONFIG.grid.methods,
-        split="validation" if CONFIG.data.withhold_test else "test",
         snr_db=max(CONFIG.grid.snr_db),
         label_fraction=max(CONFIG.grid.label_fractions),
         labels=CONFIG.labels(),
@@ -196,7 +195,6 @@ if CONFIG.evaluations:
             methods=lambda wildcards: drawn_methods(wildcards.evaluation),
             over_range=lambda wildcards: over_range(wildcards.evaluation),
             conditions=lambda wildcards: condition_labels(wildcards.evaluation),
-            split="validation" if CONFIG.data.withhold_test else "test",
             labels=CONFIG.labels(),
         message:
             "Draw evaluation {wildcards.evaluation}"

@@ -69,7 +69,6 @@ if CONFIG.figures.accuracy_by:
             shown=lambda wildcards: ACCURACY_BY[wildcards.figure].model_dump(),
             grid=CONFIG.grid.model_dump(),
             tables=CONFIG.tables.model_dump(),
-            split="validation" if CONFIG.data.withhold_test else "test",
             labels=CONFIG.labels(),
         message:
             "Draw {wildcards.figure}"
@@ -97,8 +96,8 @@ rule pretraining_figure:
     conda:
         "../../envs/semcom.yaml"
     params:
-        methods=CONFIG.grid.methods,
-        labels=CONFIG.labels(),
+        methods=list(dict.fromkeys([*CONFIG.grid.methods, *CONFIG.pretrained_methods()])),  # some only lend a stage I
+        labels=CONFIG.labels() | {method: CONFIG.label(method) for method in CONFIG.pretrained_methods()},
     message:
         "Draw pretraining"
     script:

@@ -1,5 +1,5 @@
 # On one workstation with GPUs: how many training runs there are at once, checked before the first of them starts.
-from semcom.runs import local_gpus
+from semcom.runs import environment, local_gpus
 from semcom.runs.slurm_preflight import profile_file
 
 
@@ -41,6 +41,6 @@ def check_gpus():
 
 PLACES = places_on_gpus() if workflow.is_main_process else None
 if PLACES:
-    os.environ[local_gpus.RUNS_PER_GPU] = str(PLACES.runs_per_gpu)  # to the jobs, which inherit it
+    os.environ[environment.RUNS_PER_GPU] = str(PLACES.runs_per_gpu)  # to the jobs, which inherit it
     if "gpu" not in workflow.resource_settings.resources:  # else the command line sets another limit
         workflow.register_resource("gpu", PLACES.at_once)

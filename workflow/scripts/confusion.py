@@ -8,8 +8,8 @@ from semcom.figures.panels import save
 
 with reported_to(snakemake.log[0]):
     given = snakemake.params
-    asked = {"split": given.split, "methods": given.methods}
-    cells = collect_answers(snakemake.input.answers, split=given.split)
+    cells, split = collect_answers(snakemake.input.answers)
+    asked = {"split": split, "methods": given.methods}
     table = confusion_table(cells, **asked)
     write_csv(table, snakemake.output.confusion)
     write_csv(per_class_table(cells, **asked), snakemake.output.per_class)

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from semcom.analysis.evaluations import collect_evaluations
+from semcom.analysis.records import told_split
 from semcom.common.reporting import reported_to
 from semcom.figures import evaluations
 from semcom.figures.panels import save
@@ -10,8 +11,9 @@ from semcom.figures.panels import save
 with reported_to(snakemake.log[0]):
     given = snakemake.params
     table = collect_evaluations([snakemake.input.table], methods=given.methods)
-    table = table[(table["split"] == given.split) & (table["label_fraction"] == table["label_fraction"].max())]
-    scenes = pd.read_csv(snakemake.input.counts)[given.split]
+    split = told_split(table)
+    table = table[(table["split"] == split) & (table["label_fraction"] == table["label_fraction"].max())]
+    scenes = pd.read_csv(snakemake.input.counts)[split]
     asked = {"methods": given.methods, "labels": given.labels}
     if given.figure == "map":
         figure = evaluations.map_figure(table, over_range=given.over_range, **asked)

@@ -17,11 +17,7 @@ with reported_to(snakemake.log[0]):
     )
     # The grid is read from the configuration, not from the parameters: another grid leaves the split as it is.
     config = parse_config(snakemake.config)
-    batch_sizes = {
-        method: (config.pretrain_settings(method).batch_size, config.finetune_settings(method).batch_size)
-        for method in config.grid.methods
-    }
-    check_split(table, config.grid.label_fractions, batch_sizes)
+    check_split(table, config.grid.label_fractions, config.batches(), trials=config.tables.trials)
     with written_atomically(snakemake.output.splits) as temporary:
         table.to_csv(temporary, index=False)
     write_checksum(snakemake.output.splits)

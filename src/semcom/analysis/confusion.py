@@ -15,23 +15,27 @@ CELL = ["experiment", "method", "snr_db", "label_fraction"]
 _Cells = dict[tuple, list[tuple[KeptAnswers, Answers]]]
 
 
-def collect_answers(paths: Iterable[str | Path], *, split: str) -> _Cells:
-    """The answers of every run that did not diverge, by its cell of the grid, `CELL`.
+def collect_answers(paths: Iterable[str | Path]) -> tuple[_Cells, str]:
+    """The answers of every run that did not diverge, by its cell of the grid, `CELL`, and the split they are of.
+
+    That is the test split, or validation where no run has seen test scenes.
 
     Raises:
         InputError: a file cannot be read, or runs have different classes.
     """
     cells: _Cells = {}
     classes = None
-    for path in map(Path, paths):
-        kept = load_answers(path)
+    files = {path: load_answers(path) for path in map(Path, paths)}
+    seen = {split for kept in files.values() for split in kept.splits}
+    split = "test" if "test" in seen or not seen else "validation"
+    for path, kept in files.items():
         if classes not in (None, kept.classes):
             raise InputError(f"{path}: its classes are others than those of the runs before; run its stage II again")
         classes = kept.classes
         cell = cells.setdefault(tuple(kept.run[key] for key in CELL), [])
         if split in kept.splits:
             cell.append((kept, kept.splits[split]))
-    return cells
+    return cells, split
 
 
 def confusion(answers: Answers, classes: int) -> np.ndarray:

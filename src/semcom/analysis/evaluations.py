@@ -7,7 +7,7 @@ import pandas as pd
 
 from semcom.analysis.records import MEASURED, RUN, by_method
 from semcom.common.errors import InputError
-from semcom.common.files import unreadable
+from semcom.common.reading import fault_of_surroundings
 
 COLUMNS = [*RUN, "condition", "tested_snr_db", "split", *MEASURED, "channel_uses", "status"]
 
@@ -29,7 +29,9 @@ def collect_evaluations(paths: Iterable[str | Path], *, methods: Sequence[str]) 
         try:
             frame = pd.read_csv(path, dtype={"experiment": str, "method": str, "condition": str})
         except (OSError, ValueError) as error:
-            raise InputError(unreadable(error, path, "evaluate again")) from None
+            raise fault_of_surroundings(path, error) or InputError(
+                f"{path}: not a table ({' '.join(str(error).split())}); evaluate again"
+            ) from None
         missing = [column for column in COLUMNS if column not in frame]
         if missing:
             raise InputError(f"{path}: column {missing[0]} is missing; evaluate again")

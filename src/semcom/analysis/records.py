@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from semcom.common.errors import InputError
-from semcom.common.files import unreadable, write_text
+from semcom.common.files import write_text
+from semcom.common.reading import fault_of_surroundings
 from semcom.common.spelling import spelled_number
 
 RUN = ["experiment", "method", "snr_db", "label_fraction", "seed"]
@@ -87,6 +88,15 @@ def collect_round_steps(paths: Iterable[str | Path], *, methods: Sequence[str]) 
     return _collected(frames, methods, [*RUN, "round"], "steps.csv of stage II")
 
 
+def told_split(rounds: pd.DataFrame) -> str:
+    """The split that tables and figures tell of: test, or validation where no run has seen a test scene.
+
+    Args:
+        rounds: of `collect_rounds`.
+    """
+    return "test" if (rounds["split"] == "test").any() else "validation"
+
+
 def write_csv(table: pd.DataFrame, path: str | Path) -> None:
     """Write a table so that equal tables give equal bytes; `path` appears only when it is whole.
 
@@ -115,7 +125,9 @@ def _read(
     except pd.errors.EmptyDataError:
         raise InputError(f"{path}: empty; {remedy}") from None
     except (OSError, ValueError) as error:
-        raise InputError(unreadable(error, path, remedy)) from None
+        raise fault_of_surroundings(path, error) or InputError(
+            f"{path}: not a table ({' '.join(str(error).split())}); {remedy}"
+        ) from None
     missing = [column for column in required if column not in raw]
     extra = [column for column in raw if exact and column not in required]
     if missing or extra:

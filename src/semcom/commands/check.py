@@ -7,6 +7,7 @@ not YAML, it names neither line nor remedy. This does, and checks keys, values a
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,9 @@ from semcom.common.reporting import reported
 from semcom.config import paths
 from semcom.config.loading import load_config
 from semcom.config.stage import Stage
+from semcom.link.trace import read_trace
+from semcom.planning.lookahead import check_scenes
+from semcom.runs import environment
 
 
 def checked(file: Path) -> str:
@@ -26,6 +30,9 @@ def checked(file: Path) -> str:
     """
     config = load_config(file)
     config.check_files(str(file))
+    check_scenes(config)
+    for path in config.traces().values():
+        read_trace(path, config.modalities, alone=True)
     if config.weights():
         from semcom.models.weights import check_weights  # torch, which takes a second to import
 
@@ -45,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m semcom.commands.check", description="Checks configuration files.")
     parser.add_argument("files", nargs="+", metavar="FILE", type=Path, help="as after snakemake's --configfile")
     status = 0
+    environment.check(os.environ)
     for file in parser.parse_args(arguments).files:
         try:
             print(checked(file))

@@ -17,7 +17,7 @@ import pandas as pd
 
 from semcom.analysis.provenance_table import provenance_table, write_provenance
 from semcom.common.errors import InputError
-from semcom.common.files import unreadable
+from semcom.common.files import outside_fault
 from semcom.common.reporting import reported
 from semcom.config import artefacts, paths
 from semcom.config.experiment import Config
@@ -82,7 +82,8 @@ def _keep(config: Config, folder: Path, root: Path, kept: Sequence[Path], target
         _refuse_loss(target, staged)
         _exchange(target, staged)
     except OSError as error:
-        fault = unreadable(error, error.filename or target, "run the same command again")
+        about = error.filename or target
+        fault = outside_fault(error, about) or f"{about}: {error.strerror}"
         raise InputError(f"{fault}; what {target} held stays") from None
     finally:
         shutil.rmtree(staged, ignore_errors=True)

@@ -124,12 +124,6 @@ def outside_fault(error: OSError, path: str | Path | None = None) -> str | None:
     return f"{path}: {_REMEDIES[error.errno]}" if error.errno in _REMEDIES else None
 
 
-def unreadable(error: OSError | ValueError, path: str | Path, remedy: str) -> str:
-    """One line on a file that cannot be read: its surroundings, with their own remedy, or the file and the given one."""
-    line = outside_fault(error, path) if isinstance(error, OSError) else None
-    return line or f"{path}: cannot be read ({' '.join(str(error).split())}); {remedy}"
-
-
 def check_reachable(folder: str | Path) -> None:
     """See whether what lies in a folder, which may not exist yet, can be seen.
 

@@ -25,15 +25,28 @@ def load(package: str, name: str, offers: tuple[str, ...] = ()) -> ModuleType:
         offers: names that it must define.
 
     Raises:
-        InputError: there is no such module, or it lacks a name; the message lists those that exist, or the one missing.
+        InputError: there is no such module, it cannot be imported, or it lacks a name or has another thing by it; the
+            message lists those that exist, or names the file and what is wrong in it.
     """
     known = names(package)
     if name not in known:
         raise InputError(f"unknown {package.rpartition('.')[2]} entry '{name}'{did_you_mean(name, known)}")
-    module = importlib.import_module(f"{package}.{name}")
+    try:
+        module = importlib.import_module(f"{package}.{name}")
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # a file of the user's own may fail in any way
+        file = importlib.util.find_spec(f"{package}.{name}").origin
+        fault = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"{file}: cannot be imported ({fault}); correct it there") from error
     for offered in offers:
         if not hasattr(module, offered):
             raise InputError(f"{module.__file__}: does not define '{offered}'; see {package}'s own docstring")
+        found = getattr(module, offered)
+        if offered == "Options" and not hasattr(found, "model_fields"):
+            raise InputError(f"{module.__file__}: 'Options' is no class of settings; derive it from Settings")
+        if offered.islower() and not callable(found):
+            raise InputError(f"{module.__file__}: '{offered}' is no function; see {package}'s own docstring")
     return module
 
 

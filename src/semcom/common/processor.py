@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
+from semcom.common.errors import InputError
+
 # Ordered from most to least: the first that the processor has names its kind.
 _KINDS = (
     ("amx_bf16", "AMX"),
@@ -18,6 +20,7 @@ _KINDS = (
 )
 _LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 _UNLIMITED = re.compile(r"|DEFAULT|ALL|.*(BF16|FP16|AMX|AVX10).*")  # of bfloat16
+_KNOWN = re.compile(r"|DEFAULT|ALL|SSE41|AVX|AVX2\w*|AVX512\w*|AVX10\w*")
 
 
 @cache
@@ -32,6 +35,19 @@ def limit() -> str | None:
     """The instruction set to which the environment limits oneDNN, which computes torch's convolutions; None for no limit."""
     said = next((os.environ[name] for name in _LIMITS if name in os.environ), "")
     return None if _UNLIMITED.fullmatch(said.upper()) else said
+
+
+def check_limit(environment: Mapping[str, str]) -> None:
+    """Whether what limits oneDNN is an instruction set: it ignores other words, by which `limit` would go.
+
+    Raises:
+        InputError: names the variable.
+    """
+    for name in _LIMITS:
+        if not _KNOWN.fullmatch(environment.get(name, "").upper()):
+            raise InputError(
+                f"{name}: '{environment[name]}' is no instruction set of oneDNN; correct or unset the variable"
+            )
 
 
 def kind() -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from semcom.common.errors import InputError
 from semcom.common.files import written_atomically
+from semcom.common.reading import fault_of_surroundings
 
 
 def write_tensors(path: str | Path, arrays: Mapping[str, np.ndarray], known: Mapping[str, Any], *, format: str) -> None:
@@ -46,8 +47,8 @@ def read_tensors(path: str | Path, *, format: str, remedy: str) -> tuple[dict[st
     from safetensors import SafetensorError, safe_open
 
     try:
-        with Path(path).open("rb"):
-            pass
+        with Path(path).open("rb") as file:
+            file.read(1)  # safetensors, which maps the file, would hide why reading failed
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != format:
@@ -58,7 +59,7 @@ def read_tensors(path: str | Path, *, format: str, remedy: str) -> tuple[dict[st
     except FileNotFoundError:
         raise InputError(f"{path}: not found; {remedy}") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}); {remedy}") from None
+        raise fault_of_surroundings(path, error) or InputError(f"{path}: damaged ({error}); {remedy}") from None
     except SafetensorError as error:
         raise InputError(f"{path}: no safetensors file, or damaged ({error}); {remedy}") from None
     if metadata.get("sha256") != _digest(arrays, metadata.get("known", "")):

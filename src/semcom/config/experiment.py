@@ -36,6 +36,7 @@ from semcom.config.sections import (
     Name,
     PretrainSettings,
     TableSettings,
+    distinct,
 )
 
 READER_OFFERS = ("FILES", "MODALITIES", "open_scenes")  # see semcom.data.source
@@ -127,6 +128,11 @@ class Config(Settings):
     def _asked(cls, asked: dict[str, Settings | None]) -> dict[str, Settings]:
         return {name: settings for name, settings in asked.items() if settings is not None}
 
+    @field_validator("modalities")
+    @classmethod
+    def _distinct(cls, values: list) -> list:
+        return distinct(values)
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         self._check_names()
@@ -149,6 +155,10 @@ class Config(Settings):
                     f"figures.figure{number}_label_fraction: {fraction} is not one of grid.label_fractions {self.grid.label_fractions}; "
                     "add it there, or set the figure to null"
                 )
+        if self.tables.trials in figure_axes.TAKEN:
+            raise ValueError(
+                f"tables.trials: '{self.tables.trials}' is the name of another table or figure; take a new one"
+            )
         if self.tables.trials in self.figures.accuracy_by:
             raise ValueError(
                 f"figures.accuracy_by.{self.tables.trials}: is the name of tables.trials, which makes files of that name; "
@@ -171,11 +181,11 @@ class Config(Settings):
             self._check_crop(method)
             self._check_stage_one(method)
             self._check_own_modalities(method)
-        for method in self.grid.methods:  # one that does not run need not fit the others' sizes
+        # One that does not run need not fit the others' sizes.
+        for method in dict.fromkeys([*self.grid.methods, *self.pretrained_methods()]):
             self._check_modalities(method)
             self._check_shared_features(method)
-            for fraction in self.grid.label_fractions:
-                self._check_batches(method, fraction)
+        self._check_batches()
         self._check_labels()
         for name in self.evaluations:
             self._check_evaluation(name)
@@ -205,6 +215,8 @@ class Config(Settings):
         """The raw files and the modalities must be those of the reader."""
         data = self.data
         reader = plugins.load("semcom.data.readers", data.reader, READER_OFFERS)
+        if any(file.folder for file in reader.FILES.values()):
+            plugins.load("semcom.data.readers", data.reader, ("files_read",))
         for key, named in (("files", data.files), ("download", data.download or {})):
             for name in named:
                 if name not in reader.FILES:
@@ -343,7 +355,8 @@ class Config(Settings):
         modalities = self.modalities_of(method)
         if len(modalities) < needed:
             raise ValueError(
-                f"{f'methods.{method}.' if self.methods[method].modalities else ''}modalities: {modalities} are too few for grid.methods entry '{method}', whose loss correlates "
+                f"{f'methods.{method}.' if self.methods[method].modalities else ''}modalities: {modalities} are too few for "
+                f"method '{method}', whose loss correlates "
                 f"{needed}; name more, or leave the method out"
             )
 
@@ -498,20 +511,28 @@ class Config(Settings):
                     "otherwise"
                 )
 
-    def _check_batches(self, method: str, label_fraction: float) -> None:
+    def batches(self) -> dict[str, tuple[str, int]]:
+        """Batch sizes of all runs of the grid: by key of the configuration, the stage and the size."""
+        found = {}
+        for stage, methods in (("pretrain", self.pretrained_methods()), ("finetune", self.grid.methods)):
+            for method in methods:
+                own = "batch_size" in getattr(self.method(method), stage)
+                size = getattr(self, f"{stage}_settings")(method).batch_size
+                found[f"methods.{method}.{stage}.batch_size" if own else f"{stage}.batch_size"] = stage, size
+        return found
+
+    def _check_batches(self) -> None:
         """No batch may exceed the scenes it is drawn from, as far as the count is known before the data is."""
         total = {"nyud2": 795, "rooms": self.data.rooms.train_scenes if self.data.rooms else None}.get(self.data.reader)
         if total is None or (self.data.files and self.data.reader != "nyud2"):
             return
-        kept = total * (1 - self.data.validation_fraction)
-        for stage, batch, scenes in (
-            ("pretrain", self.pretrain_settings(method).batch_size, kept),
-            ("finetune", self.finetune_settings(method).batch_size, kept * label_fraction),
-        ):
+        kept, least = total * (1 - self.data.validation_fraction), min(self.grid.label_fractions)
+        for key, (stage, batch) in self.batches().items():
+            scenes = kept if stage == "pretrain" else kept * least
             if batch > scenes:
                 raise ValueError(
-                    f"{stage}.batch_size: {batch} exceeds the about {scenes:.0f} scenes it is drawn from "
-                    f"(label fraction {spelled_number(label_fraction)} for finetune); take a smaller batch"
+                    f"{key}: {batch} exceeds the about {scenes:.0f} scenes it is drawn from (label fraction "
+                    f"{spelled_number(least)} for finetune); take a smaller batch"
                 )
 
     def check_files(self, source: str) -> None:

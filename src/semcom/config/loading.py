@@ -30,7 +30,7 @@ def parse_config(raw: Mapping[str, Any], source: str = "configuration") -> Confi
         if isinstance(raw.get("methods"), Mapping):
             raw = {**raw, "methods": with_inherited(raw["methods"])}
         return validated(Config, raw, "")
-    except ValueError as error:
+    except (ValueError, InputError) as error:
         raise InputError(f"{source}: {error}") from None
 
 

@@ -42,6 +42,17 @@ Decibels = Annotated[  # of an SNR; infinite without noise. Noise of 10^30 times
 Span = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
+def distinct(values: list | None) -> list | None:
+    """The values, if none stands twice.
+
+    Raises:
+        ValueError: one does.
+    """
+    if values is not None and len(set(values)) < len(values):
+        raise ValueError(f"lists a value twice: {values}")
+    return values
+
+
 class RoomsSettings(Settings):
     train_scenes: int = ours("rendered training scenes", ge=40)
     test_scenes: int = ours("rendered test scenes", ge=40)
@@ -389,9 +400,7 @@ class GridSettings(Settings):
     @field_validator("methods", "snr_db", "label_fractions", "seeds")
     @classmethod
     def _distinct(cls, values: list) -> list:
-        if len(set(values)) < len(values):
-            raise ValueError(f"lists a value twice: {values}")
-        return values
+        return distinct(values)
 
     @field_validator("snr_db", "label_fractions")
     @classmethod
@@ -418,6 +427,11 @@ class TableSettings(Settings):
         default="ranking",
     )
 
+    @field_validator("targets")
+    @classmethod
+    def _distinct(cls, values: list) -> list:
+        return distinct(values)
+
 
 class LedgerSettings(Settings):
     bits_per_value: int = silent("bits a digital link would spend on one real value", gt=0)
@@ -435,6 +449,17 @@ class AccuracyBySettings(Settings):
     )
     label: Label | None = ours("name of the axis, with its unit; null: its key", default=None)
     scale: Literal["linear", "log"] = ours("of the axis", default="linear")
+
+    @field_validator("methods")
+    @classmethod
+    def _distinct(cls, values: list | None) -> list | None:
+        return distinct(values)
+
+    @field_validator("lines")
+    @classmethod
+    def _distinct_on_lines(cls, lines: dict | None) -> dict | None:
+        distinct([method for line in (lines or {}).values() for method in line])
+        return lines
 
 
 class FigureSettings(Settings):

@@ -15,9 +15,18 @@ from PIL import Image
 from semcom.common import plugins
 from semcom.common.errors import InputError
 from semcom.common.files import written_atomically
+from semcom.common.hdf5 import new_sparse_hdf5
+from semcom.common.reporting import logger
 from semcom.data.scenes import FORMAT, STRINGS, VERSION
 from semcom.data.source import ModalitySpec, SceneSource
 from semcom.data.splits import class_counts
+
+SHOWN = ("colour", "depth", "normals")  # kinds of images that show a scene, of which none is all one value
+
+# In NYU Depth V2's 1,449 scenes depth is 0.71 to 9.98 m; a scene's farthest point lies at 1.27 m or more, its mean is
+# 1.0 to 6.7 m and that of all scenes 2.8 m.
+NEAR_EVERYWHERE_M = 1.0
+FAR_ON_AVERAGE_M = 10.0
 
 
 def ingest(
@@ -64,8 +73,8 @@ def write_scenes(
 
     Raises:
         InputError: the class counts differ from the published ones (before any pixel is read); an image is not of the
-            type, shape or range that its modality has, not finite, or of depth that is zero all over; an original
-            file is damaged; the disk is full.
+            type, shape or range that its modality has, not finite, or has one value all over; depth that reaches
+            nowhere as far as a room does; an original file is damaged or cannot be read; the disk is full.
     """
     path = Path(path)
     if size < 1:
@@ -83,7 +92,7 @@ def write_scenes(
         )
 
     with written_atomically(path) as temporary, contextlib.ExitStack() as opened:
-        file = opened.enter_context(h5py.File(temporary, "w"))
+        file, written_here = opened.enter_context(new_sparse_hdf5(temporary))
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
         file.attrs["source_files"] = [original.name for original in source.files]
@@ -96,6 +105,7 @@ def write_scenes(
         file.create_dataset("room", data=list(source.rooms), dtype=STRINGS)
         file.create_dataset("split", data=list(source.split), dtype=STRINGS)
         images, moments = {}, {}
+        farthest = {name: 0.0 for name, spec in source.modalities.items() if spec.photometry == "depth"}
         placed = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         placed.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
         for name, spec in source.modalities.items():
@@ -105,12 +115,15 @@ def write_scenes(
             images[name].attrs["range"] = spec.range
             images[name].attrs["step"] = spec.scale
             moments[name] = np.zeros((2, spec.channels))  # sums of x and of x^2 over the training scenes
-        # HDF5 gives the images their place, and this fills it: writing them itself, HDF5 2.0 crashes on a full disk.
+            start = images[name].id.get_offset()
+            written_here.append((start, start + images[name].nbytes))
         pixels = opened.enter_context(temporary.open("r+b"))
         for index in range(n):
             original = source.read(index)
             for name, spec in source.modalities.items():
                 _check_image(original, name, spec, index, source)
+                if name in farthest:
+                    farthest[name] = max(farthest[name], spec.zero + float(original[name].max()) * _unit(spec))
                 resized = _resize(original[name], size)  # (C, S, S)
                 pixels.seek(images[name].id.get_offset() + index * resized.nbytes)
                 pixels.write(resized)
@@ -119,6 +132,8 @@ def write_scenes(
                     moments[name] += flat.sum(axis=1), np.einsum("cp,cp->c", flat, flat)
             if progress is not None:
                 progress(index + 1, n)
+        for name, metres in farthest.items():
+            _check_farthest(name, metres, source)
         count = np.count_nonzero(source.split == "train") * size * size
         for name, spec in source.modalities.items():
             mean, square = moments[name] / count
@@ -127,6 +142,13 @@ def write_scenes(
                 low, high = spec.range
                 mean, std = low + (high - low) * (mean / 255), (high - low) * (std / 255)
             images[name].attrs["mean"], images[name].attrs["std"] = mean, std
+            if spec.photometry == "depth" and mean[0] > FAR_ON_AVERAGE_M:
+                logger.warning(
+                    "%s: the mean of %s over the training scenes is %.1f m, and rooms have 1 to 7 m: is it in metres?",
+                    source.files[0],
+                    name,
+                    mean[0],
+                )
 
 
 def _check_published_counts(source: SceneSource) -> None:
@@ -175,16 +197,39 @@ def _check_image(
 
 
 def _fault_in_values(image: np.ndarray, spec: ModalitySpec) -> str | None:
-    if spec.dtype == "uint8":  # spans its range
-        return None
-    (low, high), least, most = spec.range, image.min(), image.max()  # NaN if any value is
-    if not (np.isfinite(least) and np.isfinite(most)):
-        return "has NaN or infinite values"
-    if least < low or most > np.float32(high):
-        return f"has values from {least:g} to {most:g}, expected {low:g} to {high:g} {spec.unit}"
-    if spec.photometry == "depth" and most == 0:
-        return f"has only zeros, expected up to {high:g} {spec.unit}"
+    least, most = image.min(), image.max()  # NaN if any value is
+    if spec.dtype == "float32":  # uint8 spans its range
+        low, high = spec.range[0], np.float32(spec.range[1])
+        if not (np.isfinite(least) and np.isfinite(most)):
+            return f"has NaN or infinite values in {np.count_nonzero(~np.isfinite(image))} of {image.size} pixels"
+        if least < low or most > high:
+            outside = np.count_nonzero((image < low) | (image > high))
+            hint = ", which look like millimetres or another unit than metres" if spec.photometry == "depth" else ""
+            return (
+                f"has values from {least:g} to {most:g}{hint if 2 * outside > image.size else ''}, expected {low:g} to "
+                f"{high:g} {spec.unit}; {outside} of {image.size} pixels lie outside"
+            )
+    if spec.photometry in SHOWN and (image == image[0, 0]).all():
+        return (
+            f"has the one value {image[0, 0]} in all of {image.shape[0]} x {image.shape[1]} pixels, as if never written"
+        )
     return None
+
+
+def _unit(spec: ModalitySpec) -> float:
+    """What 1 in a reader's array is worth, in the modality's unit."""
+    return 1.0 if spec.dtype == "float32" else spec.scale
+
+
+def _check_farthest(name: str, metres: float, source: SceneSource) -> None:
+    """Whether depth, all scenes together, can be of rooms and in metres."""
+    high = source.modalities[name].range[1]
+    if metres <= NEAR_EVERYWHERE_M < high:
+        raise InputError(
+            f"{source.files[0]}: {name} reaches {metres:g} m at most in all {len(source)} scenes, so it is not of rooms in "
+            f"metres but perhaps scaled to 0 to 1; give metres, or, if it is all so near, state range=(0, "
+            f"{NEAR_EVERYWHERE_M:g}) in the reader's ModalitySpec"
+        )
 
 
 def _resize(image: np.ndarray, size: int) -> np.ndarray:

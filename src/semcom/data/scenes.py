@@ -29,6 +29,8 @@ import numpy as np
 import pandas as pd
 
 from semcom.common.errors import InputError
+from semcom.common.hdf5 import open_hdf5
+from semcom.common.reading import fault_of_surroundings
 from semcom.common.reporting import logger
 from semcom.data.source import ModalitySpec
 from semcom.data.splits import BECOMES, SPLITS, WITHHELD
@@ -38,15 +40,10 @@ if TYPE_CHECKING:
 
 FORMAT = "semcom-scenes"
 VERSION = 2
+REMEDY = "make it again from the original files: snakemake --forcerun ingest"
 
 _SLAB_SCENES = 64  # scenes converted at a time on loading, which bounds the float copy
 STRINGS = h5py.string_dtype()
-
-
-# Writing
-
-
-# Reading
 
 
 @dataclass(frozen=True)
@@ -84,8 +81,8 @@ class MappedImages:
         offset = dataset.id.get_offset()
         if offset is None:  # chunked, as older versions of this program wrote them
             raise InputError(
-                f"{path}: {dataset.name[1:]} does not lie in one piece, so that it cannot be memory-mapped; remove the "
-                "file and ingest the data set again, or raise compute.data_in_memory_mb in the config"
+                f"{path}: {dataset.name[1:]} does not lie in one piece, so that it cannot be memory-mapped; raise "
+                f"compute.data_in_memory_mb in the config, or {REMEDY}"
             )
         self._values = np.memmap(path, dataset.dtype, mode="r", offset=offset, shape=dataset.shape)
         self._step = step
@@ -138,7 +135,7 @@ def scene_table(path: Path) -> pd.DataFrame:
         InputError: as `load_scenes`.
     """
     path = Path(path)
-    with _open_ours(path) as file, _damage_reported(path):
+    with opened_scenes(path) as file:
         class_names = file["class_names"].asstr()[:]
         return pd.DataFrame(
             {
@@ -173,7 +170,7 @@ def load_scenes(
 
     path = Path(path)
     images, meanings = {}, {}
-    with _open_ours(path) as file, _damage_reported(path):
+    with opened_scenes(path) as file:
         labels = file["label"][:]
         class_names = tuple(file["class_names"].asstr()[:])
         present = list(file.attrs["modalities"])
@@ -238,33 +235,30 @@ def _as_integers(stored: np.ndarray, step: float) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _open_ours(path: Path) -> Iterator[h5py.File]:
-    remedy = "remove it and ingest the data set again"
-    if not path.is_file():
-        raise InputError(f"{path}: not found; ingest the data set first")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        fault = "truncated" if "truncated" in str(error) else "not an HDF5 file"
-        raise InputError(f"{path}: {fault}; {remedy}") from error
-    with file:
-        if file.attrs.get("format") != FORMAT:
-            raise InputError(f"{path}: attribute format is not {FORMAT!r}, so this is another kind of file; {remedy}")
-        if file.attrs.get("version") != VERSION:
-            raise InputError(
-                f"{path}: attribute version is {file.attrs.get('version')}, this program reads {VERSION}; {remedy}"
-            )
-        yield file
+def opened_scenes(path: Path) -> Iterator[h5py.File]:
+    """`scenes.h5`, checked to be one; what fails while it is read is told in terms of the file.
 
-
-@contextlib.contextmanager
-def _damage_reported(path: Path) -> Iterator[None]:
+    Raises:
+        InputError: the file is missing, cannot be read, is truncated, damaged, or of another format or version.
+    """
+    path = Path(path)
     try:
-        yield
-    except (KeyError, OSError) as error:
-        raise InputError(
-            f"{path}: damaged ({' '.join(str(error).split())}); remove it and ingest the data set again"
-        ) from error
+        with open_hdf5(path) as file:
+            if file.attrs.get("format") != FORMAT:
+                raise InputError(
+                    f"{path}: attribute format is not {FORMAT!r}, so this is another kind of file; {REMEDY}"
+                )
+            if file.attrs.get("version") != VERSION:
+                raise InputError(
+                    f"{path}: attribute version is {file.attrs.get('version')}, this program reads {VERSION}; {REMEDY}"
+                )
+            yield file
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found; ingest the data set first") from None
+    except (KeyError, OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        kind = "not an HDF5 file" if "signature not found" in reason else f"damaged or truncated ({reason})"
+        raise fault_of_surroundings(path, error) or InputError(f"{path}: {kind}; {REMEDY}") from error
 
 
 def _check_split(splits: Path | pd.DataFrame, path: Path) -> np.ndarray:
@@ -278,7 +272,9 @@ def _check_split(splits: Path | pd.DataFrame, path: Path) -> np.ndarray:
             table = pd.read_csv(splits, dtype={"room": str}, keep_default_na=False)
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())
-            raise InputError(f"{where}: cannot be read ({reason}); make the split again") from error
+            raise fault_of_surroundings(where, error) or InputError(
+                f"{where}: not a table of scenes ({reason}); make the split again"
+            ) from error
     for column in scenes:
         if column not in table:
             raise InputError(f"{where}: column {column} is missing; make the split again")

@@ -90,35 +90,61 @@ def split_table(
 
 
 def check_split(
-    table: pd.DataFrame, label_fractions: Sequence[float], batch_sizes: Mapping[str, tuple[int, int]]
+    table: pd.DataFrame,
+    label_fractions: Sequence[float],
+    batches: Mapping[str, tuple[str, int]],
+    trials: str | None = None,
 ) -> None:
-    """Whether every run of the grid has scenes to train on, before any of them starts.
+    """Whether every run of the grid has scenes to train on and to be evaluated on, before any of them starts.
+
+    A remedy that is told mends all that is wrong of its kind.
 
     Args:
         table: of `split_table`.
         label_fractions: of the grid.
-        batch_sizes: method to its batch sizes in stages I and II.
+        batches: keys of batch sizes in the configuration to the stage ("pretrain" or "finetune") and size.
+        trials: name of a table that compares settings on validation rooms, if there is one.
 
     Raises:
-        InputError: a class has no training scene or no labelled one, or a batch exceeds the scenes it is drawn from.
+        InputError: a class has no training scene or no labelled one, no scene is left to evaluate, or a batch exceeds the
+            scenes it is drawn from.
     """
     train = table[table["split"] == "train"]
     names = sorted(table["class"].unique())
-    for name in names:
-        if not (train["class"] == name).any():
-            raise InputError(
-                f"class {name}: no training scene is left; lower data.validation_fraction, or use files with one"
-            )
-    labels = train["class"].map(names.index).to_numpy()
-    for fraction in label_fractions:
-        labelled = len(label_subset(labels, fraction, 0, names))  # every seed keeps as many
-        for method, sizes in batch_sizes.items():
-            for stage, batch, scenes in zip(("pretrain", "finetune"), sizes, (len(train), labelled), strict=True):
-                if batch > scenes:
-                    raise InputError(
-                        f"{stage}.batch_size of {method}: {batch} exceeds the {scenes} scenes it is drawn from "
-                        f"(label fraction {spelled_number(fraction)}); lower it in the config"
-                    )
+    empty = [name for name in names if not (train["class"] == name).any()]
+    if empty:
+        raise InputError(
+            f"{_of('class', empty)}: no training scene is left; lower data.validation_fraction, or use files with one"
+        )
+    if not table["split"].isin(["test", "validation"]).any():
+        raise InputError(
+            "no scene is left to evaluate: there is no test scene that may be seen, and no room for validation (one room "
+            "of a class stays in training); raise data.validation_fraction, or use files with more"
+        )
+    if trials and not (table["split"] == "validation").any():
+        raise InputError(
+            f"tables.trials: '{trials}' compares settings on validation rooms, and no class has a room for it; use files "
+            "with two rooms of a class, or set tables.trials to null"
+        )
+    labels, least = train["class"].map(names.index).to_numpy(), min(label_fractions)
+    scenes = {
+        "pretrain": len(train),
+        "finetune": len(label_subset(labels, least, 0, names)),
+    }  # every seed keeps as many
+    faults = [
+        f"{key}: {size} exceeds the {scenes[stage]} scenes it is drawn from"
+        + f" (label fraction {spelled_number(least)})" * (stage == "finetune")
+        + f"; lower it to {scenes[stage]} or less"
+        for key, (stage, size) in batches.items()
+        if size > scenes[stage]
+    ]
+    if faults:
+        raise InputError("; and ".join(faults))
+
+
+def _of(kind: str, names: Sequence[str]) -> str:
+    """ "class a", or "classes a and b"."""
+    return f"{kind} {names[0]}" if len(names) == 1 else f"{kind}es {', '.join(names[:-1])} and {names[-1]}"
 
 
 def _nearest_subset(sizes: list[int], target: float, *, whole_allowed: bool) -> list[int]:
@@ -166,15 +192,17 @@ def label_subset(
         raise InputError(f"label fraction is {fraction}; set it in the config above 0, up to 1")
     labels = np.asarray(labels)
     exact = Fraction(str(fraction))  # 0.29 x 50 is 14.499999999999998 in floating point
-    taken = []
+    taken, without = [], {}
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         count = math.floor(exact * len(members) + Fraction(1, 2))
         if count == 0:
-            name = class_names[label] if class_names is not None else label
-            raise InputError(
-                f"class {name}: label fraction {fraction} of its {len(members)} training scenes rounds to none; "
-                f"raise the label fraction to {math.ceil(500 / len(members)) / 1000} or more in the config"
-            )
+            without[str(class_names[label] if class_names is not None else label)] = len(members)
         taken.append(np.random.default_rng([seed, int(label)]).permutation(members)[:count])
+    if without:
+        whose, sizes = "its" if len(without) == 1 else "their", ", ".join(map(str, without.values()))
+        raise InputError(
+            f"{_of('class', list(without))}: label fraction {fraction} of {whose} {sizes} training scenes rounds to none; "
+            f"raise the label fraction to {math.ceil(500 / min(without.values())) / 1000} or more in the config"
+        )
     return np.sort(np.concatenate(taken))

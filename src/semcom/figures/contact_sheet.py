@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 from matplotlib.cm import ScalarMappable
@@ -10,7 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from semcom.common.errors import InputError
-from semcom.data.scenes import scene_table, stored_spec
+from semcom.data.scenes import opened_scenes, scene_table, stored_spec
 from semcom.data.source import ModalitySpec
 from semcom.figures import style
 
@@ -41,7 +40,7 @@ def contact_sheet(
     table = table[table["split"] == split]
     if table.empty:
         raise InputError(f"{path}: no scene is in split {split!r}; name another one")
-    with h5py.File(path, "r") as file:
+    with opened_scenes(path) as file:
         specs = {name: stored_spec(file[name]) for name in file.attrs["modalities"]}
         per_class = per_class or max(1, round(IMAGES_IN_A_ROW / len(specs)))
         chosen = {name: _choose(scenes, per_class, seed) for name, scenes in table.groupby("class", sort=False)}

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from semcom.common.errors import InputError
-from semcom.common.files import unreadable
+from semcom.common.reading import fault_of_surroundings
 from semcom.config.experiment import Config
 from semcom.config.loading import load_config
 from semcom.figures import panels, style
@@ -96,9 +96,13 @@ def read_experiment(folder: Path) -> tuple[Config, pd.DataFrame]:
     config = load_config(folder / "config.yaml")
     try:
         summary = pd.read_csv(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found; run the experiment to its end first") from None
     except (OSError, ValueError) as error:
-        raise InputError(unreadable(error, path, "run the experiment to its end first")) from None
+        raise fault_of_surroundings(path, error) or InputError(
+            f"{path}: not a table ({' '.join(str(error).split())}); make that experiment's tables again"
+        ) from None
     missing = {"split", "method", "accuracy_mean"} - set(summary)
     if missing:
-        raise InputError(f"{path}: lacks {', '.join(sorted(missing))}; remove it and make it again")
+        raise InputError(f"{path}: lacks {', '.join(sorted(missing))}; make that experiment's tables again")
     return config, summary

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from semcom.common.errors import InputError
+from semcom.common.reading import fault_of_surroundings
 
 COLUMNS = ("round", "device", "snr_db")
 
@@ -29,7 +30,7 @@ def read_trace(path: str | Path, devices: Sequence[str], *, alone: bool = False)
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
-        raise InputError(
+        raise fault_of_surroundings(path, error) or InputError(
             f"{path}: cannot be read as a table ({' '.join(str(error).split())}); correct the path"
         ) from None
     for column in COLUMNS:

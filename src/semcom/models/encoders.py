@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from semcom.common.errors import InputError
 from semcom.common.files import written_atomically
+from semcom.common.structure import fault
 from semcom.config.sections import EncoderSettings
 from semcom.models import backbones
 from semcom.models.weights import load_backbone, load_saved
@@ -75,6 +76,7 @@ def make_encoders(settings: EncoderSettings, channels: Mapping[str, int], seed: 
 
 
 FORMAT = "semcom-encoders-2"
+STATUSES = frozenset({"ok", "diverged"})  # of a run of stage I, see training.optimization
 
 
 def save_encoders(encoders: nn.ModuleDict, path: Path, status: str) -> None:
@@ -92,18 +94,22 @@ def load_encoders(encoders: nn.ModuleDict, path: Path) -> str:
     Raises:
         InputError: the file is missing, damaged, not ours, or of other encoders; the message names what differs.
     """
-    remedy = "remove the file and let the workflow pre-train again"
+    remedy = f"pre-train again: snakemake --forcerun {path}"
     saved = load_saved(path, remedy)
     if saved.get("format") != FORMAT:
         raise InputError(f"{path}: not written by this program (format {saved.get('format')!r}); {remedy}")
     own, state = encoders.state_dict(), saved.get("encoders")
     if not isinstance(state, dict) or "status" not in saved or not all(map(torch.is_tensor, state.values())):
         raise InputError(f"{path}: lacks the encoders or the status that this program writes; {remedy}")
-    for name in own.keys() | state.keys():
+    if wrong := fault(saved, {"format": str, "status": STATUSES, "encoders": dict}, "its content"):
+        raise InputError(f"{path}: is of another version: {wrong}; {remedy}")
+    for name in sorted(own.keys() | state.keys(), key=str):
         shapes = [tuple(s[name].shape) if name in s else None for s in (own, state)]
         if shapes[0] != shapes[1]:
             raise InputError(
                 f"{path}: '{name}' has shape {shapes[1]}, the configuration asks for {shapes[0]}; {remedy}"
             )
+        if state[name].dtype != own[name].dtype or state[name].layout is not torch.strided:
+            raise InputError(f"{path}: '{name}' is a tensor of {state[name].dtype}, not {own[name].dtype}; {remedy}")
     encoders.load_state_dict(state)
     return saved["status"]

@@ -75,7 +75,7 @@ def _check_emulated(device: torch.device, *, begun: bool) -> None:
     where = _device_in_words(device)
     remedy = "set it to auto or float32"
     if begun:  # other settings would be another run, which begins anew
-        remedy = "the run began in it elsewhere; let it go on where bfloat16 is native, or remove its checkpoint"
+        remedy = "the run began in it elsewhere; let it go on where bfloat16 is native, or set float32, with which it begins anew"
     try:
         (torch.ones(2, 2, dtype=torch.bfloat16, device=device) @ torch.ones(2, 2, dtype=torch.bfloat16, device=device))
     except (RuntimeError, TypeError) as error:

@@ -1,18 +1,21 @@
 """Weights of the user's own that a backbone starts from: read without running code, named for what they are, fitted."""
 
+import io
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
 from semcom.common import plugins
 from semcom.common.errors import InputError
-from semcom.common.files import unreadable
+from semcom.common.reading import fault_of_surroundings
 from semcom.common.reporting import logger
 from semcom.config.experiment import Config
 from semcom.config.sections import EncoderSettings
@@ -21,6 +24,7 @@ from semcom.models import backbones
 REMEDY = "give a state dict of this backbone, or remove the entry from encoder.weights"
 WRAPPERS = ("state_dict", "model_state_dict", "model")  # keys under which training programs keep a state dict
 PARALLEL = "module."  # what DataParallel puts before each name
+UNPACKED_AT_MOST = 10  # times the size of the file; torch.save packs nothing, and weights hardly shrink
 COUNTER = "num_batches_tracked"  # of batch norm, read by nothing here; weights saved before torch 0.4.1 lack it
 
 
@@ -185,45 +189,52 @@ def _check_shapes(own: Mapping, state: Mapping, first: str, settings: EncoderSet
 
 
 def load_saved(path: Path, remedy: str) -> dict:
-    """Read a dict saved by `torch.save` without unpickling code, or by safetensors where that is installed.
+    """Read a dict saved by `torch.save` without unpickling code, or by safetensors.
 
     Raises:
         InputError: the file is missing, damaged, or holds anything else than plain data; the message names which.
     """
     try:
-        with path.open("rb") as file:
-            start = file.read(9)
+        content = path.read_bytes()  # torch would hide why reading failed
     except FileNotFoundError:
         raise InputError(f"{path}: model file is missing; {remedy}") from None
-    except OSError as error:
-        raise InputError(unreadable(error, path, "name a file that can")) from None
+    except (OSError, MemoryError) as error:
+        raise fault_of_surroundings(path, error) or error from None
     try:
         # Eight bytes of length, then JSON: no pickle and no zip archive begins so.
-        state = _safetensors(path) if start[8:] == b"{" else torch.load(path, map_location="cpu", weights_only=True)
+        state = safetensors.torch.load(content) if content[8:9] == b"{" else _torch(content)
     except InputError:
         raise
     except Exception as error:  # both libraries raise many kinds here, by where in the file the damage lies
-        raise InputError(f"{path}: {_unreadable(path, error)}; {remedy}") from None
+        raise fault_of_surroundings(path, error) or InputError(
+            f"{path}: {_unreadable(content, error)}; {remedy}"
+        ) from None
     if not isinstance(state, dict):
         raise InputError(f"{path}: holds a {type(state).__name__}, not a state dict; {remedy}")
     return state
 
 
-def _safetensors(path: Path) -> dict:
-    try:
-        from safetensors.torch import load_file
-    except ImportError:
-        raise InputError(
-            f"{path}: is a safetensors file, and the library safetensors is not installed; install it, or convert the "
-            "file by torch.save(safetensors.torch.load_file(file), other_file)"
-        ) from None
-    return load_file(path)
+def _torch(content: bytes) -> Any:
+    """What `torch.save` made `content` of.
+
+    Raises:
+        ValueError: it is packed, and would take many times its size.
+        Exception: of many kinds, where it is damaged.
+    """
+    file = io.BytesIO(content)
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > UNPACKED_AT_MOST * len(content):
+            raise ValueError(f"unpacks to {unpacked / 1e6:.0f} MB, which no weights do; save them by torch.save")
+    file.seek(0)
+    return torch.load(file, map_location="cpu", weights_only=True)
 
 
-def _unreadable(path: Path, error: Exception) -> str:
+def _unreadable(content: bytes, error: Exception) -> str:
     """What a file is that could not be read as plain data."""
     try:
-        needed = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        needed = torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(content))
     except Exception:  # saved before torch 1.6, by another program, or damaged
         needed = re.findall(r"GLOBAL (\S+) (?:was not an allowed|whose module)", str(error))
     if any(name.startswith(("torch.nn.modules.", "torchvision.models.")) for name in needed):

@@ -68,7 +68,7 @@ class Stopwatch:
         self.times: list[float] = []
         self.state: dict | None = None
 
-    def start(self, total: int) -> None:
+    def start(self, total: int, fault_in: Callable[[dict], str | None] = lambda state: None) -> None:
         """The run begins, from the beginning."""
 
     def step_done(self, done: int, state: Callable[[], dict], **reached: object) -> None:

@@ -9,18 +9,22 @@ busy as they were during the calibration.
 
 import json
 import math
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from semcom.common.errors import InputError
+from semcom.common.reading import fault_of_surroundings
+from semcom.common.structure import fault, layout_of
+from semcom.common.usage import Spent
 from semcom.config import paths
 from semcom.config.experiment import Config
 from semcom.config.sections import FinetuneSettings, PretrainSettings
 from semcom.config.stage import Stage
 from semcom.data.splits import label_subset
-from semcom.runs.attempt import checkpoint_seconds
+from semcom.runs.environment import checkpoint_seconds
 from semcom.runs.grid import DONE, RunState
 from semcom.training.schedule import total_steps
 
@@ -28,6 +32,10 @@ KEY = ["stage", "method", "label_fraction"]  # runs that differ in SNR or seed o
 PREDICTED = [
     *KEY, "jobs", "steps", "evaluations", "start_s", "step_s", "evaluation_s", "checkpoint_s", "hours_per_job", "hours",
     "peak_memory_mb", "peak_device_memory_mb", "device", "threads",
+]  # fmt: skip
+PACE = [
+    "stage", "method", "device", "threads", "start_s", "steps", "step_s", "evaluation_s", "checkpoint_s",
+    "peak_memory_mb", "peak_device_memory_mb",
 ]  # fmt: skip
 COMPARED = [
     *KEY, "jobs", "finished", "predicted_hours_per_job", "measured_hours_per_job", "hours_ratio", "predicted_memory_mb",
@@ -79,6 +87,34 @@ def predict(config: Config, paces: pd.DataFrame, splits: pd.DataFrame) -> pd.Dat
     return pd.DataFrame(rows)[PREDICTED].astype({"label_fraction": float, "peak_device_memory_mb": float})
 
 
+def read_paces(paths: Iterable[str | Path]) -> pd.DataFrame:
+    """What calibrations wrote: a row a stage and method, the fields of `calibration.Pace`.
+
+    Raises:
+        InputError: a file cannot be read, or was written by another version; names it and how to make it again.
+    """
+    tables = []
+    for path in paths:
+        remedy = f"make it again: snakemake --forcerun calibrate {path}"
+        try:
+            table = pd.read_csv(path)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())}); {remedy}") from None
+        wrong = {*PACE} ^ {*table.columns}
+        if wrong or not len(table):
+            told = (
+                f"column {min(wrong)} is {'missing' if min(wrong) in PACE else 'not known'}"
+                if wrong
+                else "holds no row"
+            )
+            raise InputError(f"{path}: {told}, so another version wrote it; {remedy}")
+        for name in table.columns.difference(["stage", "method", "device"]):
+            if not pd.api.types.is_numeric_dtype(table[name]):
+                raise InputError(f"{path}: column {name} holds no numbers; {remedy}")
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
 def stage_one_work(schedule: PretrainSettings, scenes: int) -> tuple[int, int]:
     """Steps and evaluations of a run of stage I; it has none of the latter."""
     return total_steps(scenes, schedule), 0
@@ -93,7 +129,7 @@ def stage_two_work(schedule: FinetuneSettings, scenes: int) -> tuple[int, int]:
 def job_seconds(pace: dict, steps: int, evaluations: int) -> float:
     """What a run takes from its process's first moment to its last."""
     trained = steps * pace["step_s"] + evaluations * pace["evaluation_s"]
-    saved = 1 + trained // max(checkpoint_seconds(), pace["step_s"])  # the last one when it is trained
+    saved = 1 + trained // max(checkpoint_seconds(os.environ), pace["step_s"])  # the last one when it is trained
     return pace["start_s"] + trained + saved * pace["checkpoint_s"]
 
 
@@ -127,13 +163,13 @@ def read_prediction(path: str | Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path)
         return table[PREDICTED].astype({"label_fraction": float, "peak_device_memory_mb": float})
-    except OSError:
+    except FileNotFoundError:
         raise InputError(
             f"{path}: not found; make a prediction first, with target `sizing` in place of this one"
         ) from None
-    except (ValueError, KeyError) as error:
-        raise InputError(
-            f"{path}: cannot be read ({' '.join(str(error).split())}); remove it, make target `sizing`"
+    except (OSError, ValueError, KeyError) as error:
+        raise fault_of_surroundings(path, error) or InputError(
+            f"{path}: not a prediction ({' '.join(str(error).split())}); make it again: snakemake --forcerun predict sizing"
         ) from None
 
 
@@ -149,9 +185,13 @@ def measured(states: Iterable[RunState], config: Config, folder: Path = Path()) 
         if state.state != DONE:
             continue
         run = state.run
-        told = json.loads(
-            (folder / run.fill(paths.folder(config.experiment, run.stage)) / "provenance.json").read_text()
-        )
+        provenance = folder / run.fill(paths.folder(config.experiment, run.stage)) / "provenance.json"
+        told = json.loads(provenance.read_text())
+        amounts = layout_of(Spent)
+        if wrong := fault({name: told[name] for name in amounts if name in told}, amounts, "it"):
+            raise InputError(
+                f"{provenance}: {wrong}, so another version wrote it; run `snakemake all` with this one first"
+            )
         benchmark = folder / run.fill(paths.benchmark(config.experiment, run.stage))
         seconds = pd.read_csv(benchmark, sep="\t")["s"].max() if benchmark.is_file() else 0.0
         rows.append(

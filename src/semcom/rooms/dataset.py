@@ -194,7 +194,7 @@ def write_rooms(
     seed: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Render the data set and write both of NYU Depth V2's files, holding one scene in memory at a time.
+    """Render the data set and write both of NYU Depth V2's files, holding them in memory, compressed, until they are whole.
 
     Args:
         labeled_mat: target, in the layout of `nyu_depth_v2_labeled.mat`.

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.io
 
 from semcom.common.files import written_atomically
+from semcom.common.hdf5 import new_hdf5
 
 # MATLAB 7.3 is HDF5 behind a user block: 116 bytes of text, 8 of subsystem offset, version 0x0200, byte order.
 USER_BLOCK = 512
@@ -54,7 +55,7 @@ def _cell_of_strings(file: h5py.File, key: str, values: Sequence[str]) -> None:
 
 
 def write_labeled_mat(path: Path, *, n: int, width: int, height: int, scenes: Iterable[Scene]) -> None:
-    """Write `n` scenes of `width` x `height` pixels as `nyu_depth_v2_labeled.mat`, one scene in memory at a time.
+    """Write `n` scenes of `width` x `height` pixels as `nyu_depth_v2_labeled.mat`; in memory, until it is whole.
 
     Raises:
         ValueError: `scenes` does not hold exactly `n` scenes of that size.
@@ -62,7 +63,7 @@ def write_labeled_mat(path: Path, *, n: int, width: int, height: int, scenes: It
     keys = ("sceneTypes", "scenes", "rawRgbFilenames", "rawDepthFilenames")
     strings: dict[str, list[str]] = {key: [] for key in keys}
     with written_atomically(path) as temporary:
-        with h5py.File(temporary, "w", userblock_size=USER_BLOCK) as file:
+        with new_hdf5(temporary, userblock_size=USER_BLOCK) as file:
             images = _array(file, "images", (n, 3, width, height), np.uint8, "uint8")
             depths = _array(file, "depths", (n, width, height), np.float32, "single")
             raw_depths = _array(file, "rawDepths", (n, width, height), np.float32, "single")

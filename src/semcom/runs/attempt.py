@@ -19,28 +19,17 @@ from semcom.common.checksums import check_derived
 from semcom.common.errors import InputError, Interrupted
 from semcom.common.files import remove_temporaries
 from semcom.common.reporting import in_one_line, logger
+from semcom.common.structure import fault, layout_of
 from semcom.common.usage import Spent
 from semcom.config.stage import Stage
 from semcom.runs import signals
 from semcom.runs.checkpoint import Checkpoint, fingerprint
 from semcom.runs.earlier import take_again
+from semcom.runs.environment import checkpoint_seconds
 from semcom.runs.lock import Lock
 from semcom.runs.record import LAST_WRITTEN, RunRecord, now, read_record
 
 RECORD_SECONDS = 10
-
-
-def checkpoint_seconds() -> float:
-    """Least time between two checkpoints: SEMCOM_CHECKPOINT_SECONDS in the environment, else a minute.
-
-    Raises:
-        InputError: the variable is no number of seconds.
-    """
-    text = os.environ.get("SEMCOM_CHECKPOINT_SECONDS", "60")
-    with contextlib.suppress(ValueError):
-        if (seconds := float(text)) >= 0:
-            return seconds
-    raise InputError(f"SEMCOM_CHECKPOINT_SECONDS: '{text}' is no number of seconds; correct or unset the variable")
 
 
 class Attempt:
@@ -72,7 +61,7 @@ class Attempt:
         self._earlier_results = Path(earlier)
         self._stage, self._outputs = stage, [Path(path) for path in outputs]
         self._path = Path(checkpoint)
-        self._every_seconds = checkpoint_seconds()
+        self._every_seconds = checkpoint_seconds(os.environ)
         self._lock = Lock(self._path.with_suffix(".lock"))
         self._signals = signals.Signals()
         self._earlier: Spent | None = None
@@ -122,13 +111,18 @@ class Attempt:
 
     # What a stage calls: this is one of the observers of `semcom.training.observer`.
 
-    def start(self, total: int) -> dict | None:
+    def start(self, total: int, fault_in: Callable[[dict], str | None] = lambda state: None) -> dict | None:
         """The state to go on from, that of the checkpoint if there is one that fits.
 
         Raises:
             Interrupted, InputError: a signal has asked to stop.
         """
-        saved = self._checkpoint.load()
+
+        def fault_in_saved(saved: dict) -> str | None:
+            wrong = fault(saved, {"spent": layout_of(Spent), "state": dict}, "its content") or fault_in(saved["state"])
+            return wrong and f"is of another version: {wrong}"
+
+        saved = self._checkpoint.load(fault_in_saved)
         self._kept = saved is not None
         if saved:
             self._earlier = Spent(**saved["spent"])
@@ -208,8 +202,8 @@ class Attempt:
 
     def _is_of_this_run(self, provenance: Path) -> bool:
         """Whether results are made from what this run is given, by their `record.LAST_WRITTEN`."""
-        with contextlib.suppress(OSError, ValueError):
-            return json.loads(provenance.read_text()).get("fingerprint") == self._fingerprint
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return json.loads(provenance.read_text())["fingerprint"] == self._fingerprint
         return False
 
     def _spent(self) -> Spent:
@@ -226,7 +220,10 @@ class Attempt:
             logger.warning("no checkpoint (%s); the training goes on", error)
 
     def _begin_record(self) -> None:
-        last = read_record(self._path.with_suffix(".json"))
+        path = self._path.with_suffix(".json")
+        last = read_record(path)
+        if last is None and path.is_file():
+            logger.warning("record refused: %s is damaged or of another version; attempts are counted anew", path)
         self._record = RunRecord(
             stage=self._stage,
             done=last.done if last else 0,

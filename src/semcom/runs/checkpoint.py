@@ -10,13 +10,14 @@ does not notice a changed byte in the middle.
 import hashlib
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from semcom.common.checksums import sha256_of
-from semcom.common.errors import InputError
-from semcom.common.files import unreadable, written_atomically
+from semcom.common.files import written_atomically
+from semcom.common.reading import fault_of_surroundings
 from semcom.common.reporting import logger
+from semcom.common.structure import fault
 
 FORMAT = b"semcom-checkpoint-2\n"
 
@@ -32,17 +33,22 @@ class Checkpoint:
     def __init__(self, path: Path, fingerprint: str):
         self.path, self.fingerprint = path, fingerprint
 
-    def load(self) -> dict | None:
+    def load(self, fault_in: Callable[[dict], str | None] = lambda state: None) -> dict | None:
         """The state last saved, or None where there is none that fits; what does not fit is said in the log.
 
+        Args:
+            fault_in: says in what a state is not one that the caller can go on from, None if in nothing. A digest tells
+                that a file is as it was written, not who wrote it.
+
         Raises:
-            InputError: the file cannot be read, for its rights or its disk.
+            InputError: the file cannot be read, which says nothing against what it holds.
         """
         saved = self._read()
         if saved is None:
             return None
-        if isinstance(saved, str):
-            logger.warning("checkpoint refused: %s %s; starting from the beginning", self.path, saved)
+        refused = saved if isinstance(saved, str) else fault_in(saved["state"])
+        if refused:
+            logger.warning("checkpoint refused: %s %s; starting from the beginning", self.path, refused)
             return None
         logger.info("going on from %s", self.path)
         return saved["state"]
@@ -71,13 +77,20 @@ class Checkpoint:
             header, digest, content = _parts(self.path.read_bytes())
         except FileNotFoundError:
             return None
-        except OSError as error:  # it may be good: to begin anew would throw away what it holds
-            raise InputError(unreadable(error, self.path, "run the same command again")) from error
+        except (OSError, MemoryError) as error:  # it may be whole, and to begin anew would write over it
+            raise fault_of_surroundings(self.path, error) or error from None
         if header != FORMAT:
             return "is no checkpoint of this program"
         if hashlib.sha256(content).hexdigest().encode() + b"\n" != digest:
             return "is damaged"
-        saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        try:
+            saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        except MemoryError:
+            raise
+        except Exception as error:  # torch raises many kinds here, by where in the content the fault lies
+            return f"holds no state of a run ({type(error).__name__})"
+        if wrong := fault(saved, {"fingerprint": str, "state": dict}, "its content"):
+            return f"is of another version: {wrong}"
         return saved if saved["fingerprint"] == self.fingerprint else "is of other settings, data or code"
 
 

@@ -14,18 +14,19 @@ import torch
 from semcom.common.errors import InputError
 from semcom.common.reporting import logger
 from semcom.config.sections import ComputeSettings
-from semcom.runs.local_gpus import runs_per_gpu
+from semcom.runs.environment import runs_per_gpu
 
 _ALLOCATION = ("CUDA_VISIBLE_DEVICES", "SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
 _NO_GPU = ("", "-1", "NoDevFiles")  # what CUDA_VISIBLE_DEVICES says where there is none
 _POLL_SECONDS = 1
+_ELSEWHERE = "set TMPDIR to a folder of your own, the same for all jobs of this machine"
 _claimed: list[IO] = []  # open until the process ends, which is when the kernel gives their locks back
 
 
 def choose(compute: ComputeSettings) -> torch.device:
     """The device that the configuration asks for; `auto` takes a GPU where there is one, else the CPU.
 
-    Where several GPUs can be seen, `auto` takes a place on one of them, `local_gpus.runs_per_gpu` on each, and keeps it
+    Where several GPUs can be seen, `auto` takes a place on one of them, `environment.runs_per_gpu` on each, and keeps it
     until the process ends.
 
     Raises:
@@ -73,18 +74,17 @@ def claims_folder() -> Path:
         InputError: what lies there is no folder, not this user's, or open to others; or none can be made.
     """
     folder = Path(tempfile.gettempdir()) / f"semcom-gpus-{os.getuid()}"
-    elsewhere = "set TMPDIR to a folder of your own, the same for all jobs of this machine"
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:
         pass
     except OSError as error:
-        raise InputError(f"{folder}: cannot be made, to claim GPUs in ({error.strerror}); {elsewhere}") from None
+        raise InputError(f"{folder}: cannot be made, to claim GPUs in ({error.strerror}); {_ELSEWHERE}") from None
     found = folder.lstat()  # of a link itself, not of where it leads
     if not stat.S_ISDIR(found.st_mode):
-        raise InputError(f"{folder}: is no folder, so no GPU can be claimed in it; remove it, or {elsewhere}")
+        raise InputError(f"{folder}: is no folder, so no GPU can be claimed in it; move it away, or {_ELSEWHERE}")
     if found.st_uid != os.getuid():
-        raise InputError(f"{folder}: belongs to another user, so no GPU is claimed in it; {elsewhere}")
+        raise InputError(f"{folder}: belongs to another user, so no GPU is claimed in it; {_ELSEWHERE}")
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise InputError(f"{folder}: others may write to it, so no GPU is claimed in it; chmod 700 {folder}")
     return folder
@@ -129,11 +129,11 @@ def _locked(path: Path) -> IO | None:
         # Neither through a link nor, should it be a pipe, waiting for who reads it.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     except OSError as error:
-        raise InputError(f"{path}: cannot be opened, to claim a GPU ({error.strerror}); remove it") from None
+        raise InputError(f"{path}: cannot be opened, to claim a GPU ({error.strerror}); {_ELSEWHERE}") from None
     file = open(descriptor, "ab")  # kept open, and with it the lock
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         file.close()
-        raise InputError(f"{path}: is no file, so no GPU can be claimed by it; remove it")
+        raise InputError(f"{path}: is no file, so no GPU can be claimed by it; move it away, or {_ELSEWHERE}")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

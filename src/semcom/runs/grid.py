@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from semcom.common.files import unreadable
+from semcom.common.reading import fault_of_surroundings
 from semcom.config import paths
 from semcom.config.experiment import Config
 from semcom.config.paths import Run
@@ -85,7 +85,7 @@ def _run_state(config: Config, run: Run, folder: Path) -> RunState:
         if not lost:
             return _finished(config, run, log, results)
     except OSError as error:
-        return RunState(run, FAILED, log, reason=unreadable(error, error.filename or results, "run it again"))
+        return RunState(run, FAILED, log, reason=str(fault_of_surroundings(error.filename or results, error) or error))
     if record:
         return RunState(run, FAILED if record.error else INTERRUPTED, log, reason=record.error, **progress)
     if len(lost) < len(run.stage.outputs):
@@ -102,9 +102,12 @@ def _finished(config: Config, run: Run, log: str, results: Path) -> RunState:
             return RunState(run, WAITING, log, reason="its results are of other settings; a new run replaces them")
         read = _pretrained if run.stage is Stage.PRETRAIN else _finetuned
         return RunState(run, log=log, **read(results, job.schedule.epochs))
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        if fault := fault_of_surroundings(getattr(error, "filename", None) or results, error):
+            return RunState(run, FAILED, log, reason=str(fault))
         fault = " ".join(f"{type(error).__name__}: {error}".split())
-        return RunState(run, FAILED, log, reason=f"{results}: cannot be read ({fault}); remove the folder, run again")
+        again = f"make it again: snakemake --forcerun {results / 'provenance.json'}"
+        return RunState(run, FAILED, log, reason=f"{results}: not the results of a run ({fault}); {again}")
 
 
 def _pretrained(results: Path, epochs: int) -> dict:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from semcom.common.errors import InputError
 
-RUNS_PER_GPU = "SEMCOM_RUNS_PER_GPU"
 _COUNT = "import torch; print(torch.accelerator.device_count() if torch.accelerator.is_available() else 0)"
 
 
@@ -98,15 +97,3 @@ def gpus_seen(python: str) -> int | None:
     own environments have it."""
     done = subprocess.run([python, "-c", _COUNT], check=False, capture_output=True, text=True)
     return None if done.returncode else int(done.stdout)
-
-
-def runs_per_gpu(environment: Mapping[str, str]) -> int:
-    """Places for runs on each GPU: SEMCOM_RUNS_PER_GPU in the environment, which the workflow sets, else one.
-
-    Raises:
-        InputError: the variable is no number, or less than 1.
-    """
-    text = environment.get(RUNS_PER_GPU, "1")
-    if not (text.isascii() and text.isdigit() and int(text)):
-        raise InputError(f"{RUNS_PER_GPU}: '{text}' is no whole number of 1 or more; correct or unset the variable")
-    return int(text)

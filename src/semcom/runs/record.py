@@ -8,13 +8,14 @@ import contextlib
 import fcntl
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from semcom.common.checksums import sha256_of
 from semcom.common.errors import InputError
 from semcom.common.files import write_text
+from semcom.common.structure import fault, layout_of
 
 # Where locks tell nothing, a run counts as alive for this long after its record was last written: the slowest steps and
 # evaluations are shorter.
@@ -76,11 +77,16 @@ def now() -> str:
 
 
 def read_record(path: Path) -> RunRecord | None:
-    """The record at `path`, or None where there is none that can be read."""
+    """The record at `path`, or None where there is none that can be read, or it is of another version."""
     try:
         values = json.loads(Path(path).read_text())
-        return RunRecord(**{field.name: values[field.name] for field in fields(RunRecord)})
-    except (OSError, ValueError, KeyError, TypeError):
+        if fault(values, layout_of(RunRecord), "record"):
+            return None
+        for name in ("started_utc", "updated_utc"):
+            if datetime.fromisoformat(values[name]).tzinfo is None:
+                return None
+        return RunRecord(**values)
+    except (OSError, ValueError):
         return None
 
 

@@ -5,6 +5,7 @@ the run lasts as long as its schedule, and every evaluation is reported.
 """
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from semcom.common.reporting import Progress
 from semcom.common.spelling import spelled_number
+from semcom.common.structure import NUMBER, fault
 from semcom.config.jobs import FinetuneJob
 from semcom.data.scenes import Scenes
 from semcom.data.splits import label_subset
@@ -29,6 +31,7 @@ from semcom.training.batches import steps
 from semcom.training.evaluation import EVALUATED_SPLITS, Evaluation
 from semcom.training.observer import Observer, Unobserved
 from semcom.training.round_log import Finetuned, RoundLog
+from semcom.training.saved_state import POSITION, networks_fault
 from semcom.training.schedule import learning_rate_factor, steps_per_epoch, total_steps
 from semcom.views.views import random_views
 
@@ -68,10 +71,21 @@ def finetune(
         log.step(float("nan"), float("nan"), optimization.PRETRAINING_DIVERGED)  # so that every run has a row
         return log.result(optimization.PRETRAINING_DIVERGED, None)
 
-    saved = observer.start(total)
+    rates = [(system.encoders, schedule.encoder_learning_rate), (system.decoder, schedule.decoder_learning_rate)]
+
+    def fault_in(state: dict) -> str | None:
+        networks = {"system": dict | None, "optimizer": dict | None}
+        layout = POSITION | networks | {"accuracy": NUMBER | None, "log": dict, "answers": dict}
+        wrong = fault(state, layout, "state") or log.fault_in(state["log"]) or _answers_fault(state["answers"], scenes)
+        if wrong or state["step"] < total:
+            return wrong or networks_fault(state, "system", system, rates, schedule)
+        if state["status"] == optimization.OK and state["answers"].keys() != set(splits):
+            return "state.answers are not those of a finished run"
+        return fault(state["system"], system.state_dict(), "system") if state["status"] == optimization.OK else None
+
+    saved = observer.start(total, fault_in)
     compute = precision.decide(job.compute, device, saved and saved["arithmetic"])
     precision.placed(system, compute, device)
-    rates = [(system.encoders, schedule.encoder_learning_rate), (system.decoder, schedule.decoder_learning_rate)]
     optimizer = optimization.make_optimizer(rates, schedule)
     start, accuracy = 0, None
     if saved:
@@ -84,9 +98,11 @@ def finetune(
             optimizer.load_state_dict(saved["optimizer"])
 
     def state() -> dict:
+        ended = log.ledger.rounds == total  # before, another evaluation follows
+        kept_answers = {split: _tensors(vars(answer)) for split, answer in answers.items() if ended}
         position = {"step": log.ledger.rounds, "log": log.state_dict(), "status": status, "accuracy": accuracy}
         networks = {"system": system.state_dict(), "optimizer": optimizer.state_dict()}
-        return {**position, "arithmetic": precision.decided(compute), "answers": {}, **networks}
+        return {**position, "arithmetic": precision.decided(compute), "answers": kept_answers, **networks}
 
     evaluations = {split: Evaluation(scenes, split, job, seed, compute) for split in splits}
 
@@ -142,7 +158,7 @@ def finetune(
     if status != optimization.OK:
         observer.trained(final | {"system": None})
         return log.result(status, precision.decided(compute))
-    observer.trained(final | {"answers": {split: _tensors(vars(answer)) for split, answer in answers.items()}})
+    observer.trained(final)
     return log.result(status, precision.decided(compute), system, answers)
 
 
@@ -187,6 +203,22 @@ def _tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
 
 def _arrays(saved: Mapping[str, Mapping[str, Tensor]]) -> dict[str, dict[str, np.ndarray]]:
     return {split: {name: tensor.numpy() for name, tensor in tensors.items()} for split, tensors in saved.items()}
+
+
+def _answers_fault(saved: Mapping[str, object], scenes: Scenes) -> str | None:
+    """In what saved answers are not those of some of the splits: tensors of as many scenes as a split has."""
+    for split, tensors in saved.items():
+        name = f"answers.{split}"
+        if split not in scenes.indices:
+            return f"state has {name!r}, which this version does not know"
+        if wrong := fault(tensors, {field.name: Tensor for field in fields(Answers)}, name):
+            return wrong
+        count = len(scenes.indices[split])
+        shapes = [tuple(tensors[key].shape) for key in ("logits", "predicted", "labels", "scenes")]
+        draws = shapes[1][:1]
+        if shapes != [(*draws, count, len(scenes.class_names)), (*draws, count), (count,), (count,)]:
+            return f"{name} has other shapes"
+    return None
 
 
 def labelled_scenes(scenes: Scenes, label_fraction: float, seed: int) -> Tensor:

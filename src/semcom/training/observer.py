@@ -8,11 +8,12 @@ from typing import Protocol
 class Observer(Protocol):
     """What a stage calls. The default of each method does nothing and knows of nothing."""
 
-    def start(self, total: int) -> dict | None:
+    def start(self, total: int, fault_in: Callable[[dict], str | None] = lambda state: None) -> dict | None:
         """The state to go on from, as `step_done` or `trained` was given it; None to start from the beginning.
 
         Args:
             total: epochs of stage I, or rounds of stage II, in all.
+            fault_in: says in what a state is not this stage's, None if in nothing. One that has a fault is not given.
         """
 
     def step_done(

@@ -13,6 +13,7 @@ from torch import nn
 
 from semcom.common import plugins
 from semcom.common.reporting import Progress
+from semcom.common.structure import NUMBER, fault
 from semcom.config.jobs import PretrainJob
 from semcom.data.scenes import Scenes
 from semcom.models import precision
@@ -21,6 +22,7 @@ from semcom.rng import stream
 from semcom.training import optimization
 from semcom.training.batches import steps
 from semcom.training.observer import Observer, Unobserved
+from semcom.training.saved_state import POSITION, networks_fault
 from semcom.training.schedule import learning_rate_factor, steps_per_epoch, total_steps
 from semcom.views.views import random_views
 
@@ -61,10 +63,19 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, observer: Observer | N
     options = loss.Options(**job.options)
     per_epoch, total = steps_per_epoch(len(indices), schedule), total_steps(len(indices), schedule)
     network = make_network(loss, job, scenes, seed)
-    saved = observer.start(schedule.epochs)
+    rates = [(network, schedule.learning_rate)]
+
+    def fault_in(state: dict) -> str | None:
+        layout = POSITION | {"rows": [dict], "network": dict, "optimizer": dict | None}
+        wrong = fault(state, layout, "state") or _rows_fault(state["rows"], job)
+        if wrong or state["step"] >= total:
+            return wrong or fault(state["network"], network.state_dict(), "network")
+        return networks_fault(state, "network", network, rates, schedule)
+
+    saved = observer.start(schedule.epochs, fault_in)
     compute = precision.decide(job.compute, scenes.device, saved and saved["arithmetic"])
     precision.placed(network, compute, scenes.device).train()
-    optimizer = optimization.make_optimizer([(network, schedule.learning_rate)], schedule)
+    optimizer = optimization.make_optimizer(rates, schedule)
     rows, status, start = [], optimization.OK, 0
     if saved:
         rows, status, start = saved["rows"], saved["status"], saved["step"]
@@ -121,6 +132,17 @@ def pretrain(job: PretrainJob, scenes: Scenes, seed: int, observer: Observer | N
         observer.step_done((step + 1) // per_epoch, state)
     observer.trained(state() | {"step": total, "optimizer": None})
     return Pretrained(network.encoders, pd.DataFrame(rows), status, precision.decided(compute))
+
+
+def _rows_fault(rows: list[dict], job: PretrainJob) -> str | None:
+    """In what saved rows are not those of `steps.csv`; which terms a loss has, only its first step tells."""
+    text = dict.fromkeys(("experiment", "method", "status"), str)
+    numbers = [
+        *("seed", "step", "epoch", "scenes", "learning_rate"),
+        *logged([], job.modalities),
+        *(rows[0] if rows else ()),
+    ]
+    return fault(rows, [dict.fromkeys(numbers, NUMBER) | text], "state.rows")
 
 
 def logged(terms: Iterable[str], modalities: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 import pandas as pd
 
+from semcom.common.structure import NUMBER, fault, layout_of
 from semcom.config.jobs import FinetuneJob
 from semcom.link.ledger import Ledger, Traffic
 from semcom.models.system import System
@@ -77,6 +78,23 @@ class RoundLog:
         ledger = {device: asdict(traffic) for device, traffic in self.ledger.devices.items()}
         rows = {"rounds": self.rounds, "traffic": self.traffic, "steps": self.steps}
         return {**rows, "charged": self.ledger.rounds, "ledger": ledger}
+
+    def fault_in(self, state: dict) -> str | None:
+        """In what a state is not one that `load_state_dict` takes; None if in nothing."""
+        run = {name: type(value) for name, value in self.run.items()}
+        position, traffic = {"round": int, "epoch": NUMBER}, layout_of(Traffic)
+        rounds = run | {"split": frozenset(self.splits)} | position | layout_of(Score) | traffic | {"status": str}
+        return fault(
+            state,
+            {
+                "rounds": [rounds],
+                "traffic": [run | {"device": frozenset(self.ledger.devices)} | position | traffic],
+                "steps": [run | position | {"loss": NUMBER, "gradient_norm": NUMBER, "status": str}],
+                "charged": int,
+                "ledger": dict.fromkeys(self.ledger.devices, traffic),
+            },
+            "state.log",
+        )
 
     def load_state_dict(self, state: dict) -> None:
         self.rounds, self.traffic, self.steps = state["rounds"], state["traffic"], state["steps"]

@@ -5,8 +5,10 @@ is MATLAB v7.3, which is HDF5 with the axes reversed: MATLAB's (480, 640, 3, N) 
 A cell array of strings is a (1, N) array of references, each to an (n, 1) array of UTF-16 codes.
 """
 
+import math
 import zlib
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +16,8 @@ import h5py
 import numpy as np
 
 from semcom.common.errors import InputError
+from semcom.common.hdf5 import open_hdf5
+from semcom.common.reading import fault_of_surroundings
 from semcom.data.nyud2_layout import CLASS_OF_SCENE_TYPE, CLASSES, PUBLISHED_COUNTS
 from semcom.data.source import COLOUR_IMAGE, METRIC_DEPTH, RawFile
 
@@ -25,6 +29,10 @@ MODALITIES = {"rgb": COLOUR_IMAGE, "depth": METRIC_DEPTH}
 
 # The scenes of one chunk are read together, up to this many bytes: a chunk that spans scenes is unpacked once.
 SLAB_BYTES = 64 * 2**20
+
+CHUNK_BYTES = 256 * 2**20  # HDF5 unpacks a chunk whole, into memory
+STRING_LENGTH = 1000  # of a scene type or room
+_MEASURED_BYTES = 2**20  # unpacked at a time, to learn how much there is
 
 
 class NYUD2Scenes:
@@ -73,10 +81,10 @@ class NYUD2Scenes:
         """
         try:
             return {"rgb": self._images.read(index).transpose(2, 1, 0), "depth": self._depths.read(index).T}
-        except (OSError, zlib.error) as error:
-            raise InputError(
-                f"{self.files[0]}: scene {index} (from 0) of keys images, depths cannot be read "
-                f"({_one_line(error)}); the file is damaged: download it again"
+        except (OSError, RuntimeError, MemoryError, zlib.error) as error:
+            raise fault_of_surroundings(self.files[0], error) or InputError(
+                f"{self.files[0]}: scene {index} (from 0) of keys images, depths is damaged ({_one_line(error)}); "
+                f"{_whole('labeled_mat')}"
             ) from error
 
 
@@ -84,38 +92,73 @@ class _Slabs:
     """Reads items of a dataset along its first axis, a chunk's worth at a time.
 
     Where each item is one chunk that is packed by deflate and nothing else, zlib unpacks it to its known size. HDF5,
-    which reads every other layout, does not know that size, and grows and copies its buffer on the way.
+    which reads every other layout, does not know that size, and grows and copies its buffer on the way, to whatever the
+    chunk holds; so a chunk is measured before HDF5 reads it.
     """
 
     def __init__(self, dataset: h5py.Dataset) -> None:
         chunk = dataset.chunks[0] if dataset.chunks else 1
-        self._item_bytes = dataset.dtype.itemsize * int(np.prod(dataset.shape[1:]))
+        self._measured: set[tuple[int, ...]] = set()
+        self._chunk_bytes = dataset.dtype.itemsize * math.prod(dataset.chunks or ())
+        self._filters = _filters(dataset)
+        self._item_bytes = dataset.dtype.itemsize * math.prod(dataset.shape[1:])
         self._dataset = dataset
         self._length = max(1, min(chunk, SLAB_BYTES // self._item_bytes))
         self._start = -1
         self._slab = np.empty(0)
-        self._packed_alone = (
-            dataset.chunks == (1, *dataset.shape[1:])
-            and _filters(dataset) == [h5py.h5z.FILTER_DEFLATE]
-            and dataset.id.get_num_chunks() == len(dataset)  # none was left out for being all zeros
-        )
+        self._packed_alone = dataset.chunks == (1, *dataset.shape[1:]) and self._filters == [h5py.h5z.FILTER_DEFLATE]
 
     def read(self, index: int) -> np.ndarray:
         if self._packed_alone:
             return self._unpack(index)
         start = index - index % self._length
         if start != self._start:
+            self._measure(start, min(start + self._length, len(self._dataset)))
             self._slab = self._dataset[start : start + self._length]
             self._start = start
         return self._slab[index - start]
 
     def _unpack(self, index: int) -> np.ndarray:
         data = self._dataset
-        skipped, stored = data.id.read_direct_chunk((index,) + (0,) * (data.ndim - 1))
-        plain = stored if skipped else zlib.decompress(stored, bufsize=self._item_bytes)  # skipped: could not be packed
+        skipped, stored = self._stored((index,) + (0,) * (data.ndim - 1))
+        plain = stored
+        if not skipped:  # else it could not be packed
+            unpacking = zlib.decompressobj()
+            plain = unpacking.decompress(stored, self._item_bytes + 1)
+            if len(plain) <= self._item_bytes and not unpacking.eof:
+                raise OSError("a chunk ends early")
         if len(plain) != self._item_bytes:
-            raise OSError(f"a chunk holds {len(plain)} bytes instead of {self._item_bytes}")
+            held = f"more than {self._item_bytes}" if len(plain) > self._item_bytes else f"{len(plain)}"
+            raise OSError(f"a chunk holds {held} bytes instead of {self._item_bytes}")
         return np.frombuffer(plain, data.dtype).reshape(data.shape[1:])
+
+    def _measure(self, start: int, stop: int) -> None:
+        """Whether the chunks of items `start` to `stop` unpack to their size; else HDF5 would find out in memory."""
+        data = self._dataset
+        if data.chunks is None:
+            return
+        first = start - start % data.chunks[0]
+        steps = [range(first, stop, data.chunks[0])]
+        steps += [range(0, extent, step) for extent, step in zip(data.shape[1:], data.chunks[1:], strict=True)]
+        for corner in product(*steps):
+            if corner in self._measured:
+                continue
+            skipped, stored = self._stored(corner)
+            if h5py.h5z.FILTER_DEFLATE in self._filters and not skipped:
+                unpacking, held = zlib.decompressobj(), 0
+                while stored and not unpacking.eof and held <= self._chunk_bytes:
+                    held += len(unpacking.decompress(stored, _MEASURED_BYTES))
+                    stored = unpacking.unconsumed_tail
+                if held != self._chunk_bytes:
+                    raise OSError(f"a chunk holds {held} bytes or more instead of {self._chunk_bytes}")
+            self._measured.add(corner)
+
+    def _stored(self, corner: tuple[int, ...]) -> tuple[int, bytes]:
+        """The filters that a chunk skips, as bits, and its bytes as they lie in the file."""
+        size = self._dataset.id.get_chunk_info_by_coord(corner).size
+        if size > 2 * self._chunk_bytes + 1024:  # no packing makes so much more of it
+            raise OSError(f"a chunk of {self._chunk_bytes} bytes takes {size} in the file")
+        return self._dataset.id.read_direct_chunk(corner)
 
 
 def _filters(dataset: h5py.Dataset) -> list[int]:
@@ -162,14 +205,20 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _head(path: Path, key: str) -> bytes:
+def _whole(file: str) -> str:
+    """The remedy for a file that is not whole, in which nothing is to be deleted."""
+    key = f"data.files.{file}"
+    return f"set {key} in the config to a whole copy, or leave {key} out to have one downloaded"
+
+
+def _head(path: Path, file: str) -> bytes:
     try:
-        with path.open("rb") as file:
-            return file.read(512)
+        with path.open("rb") as opened:
+            return opened.read(512)
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found; {_whole(file)}") from None
     except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}); correct {key} in the config, or remove it to download the file"
-        ) from error
+        raise fault_of_surroundings(path, error) or error from None
 
 
 def _kind(head: bytes) -> str:
@@ -186,31 +235,27 @@ def _kind(head: bytes) -> str:
 
 
 def _open_hdf5(path: Path) -> h5py.File:
-    head = _head(path, "data.files.labeled_mat")
+    head = _head(path, "labeled_mat")
     try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        reason = str(error)
+        return open_hdf5(path)
+    except (OSError, RuntimeError) as error:
+        if fault := fault_of_surroundings(path, error):
+            raise fault from error
+        reason = _one_line(error)
+        fault = f"a damaged HDF5 file ({reason})"
         if "truncated" in reason:
-            raise InputError(
-                f"{path}: the HDF5 file is truncated at {path.stat().st_size} bytes; download it again, or set "
-                "data.files.labeled_mat in the config to a whole copy"
-            ) from error
-        if "signature not found" in reason:
-            raise InputError(
-                f"{path}: not a MATLAB 7.3 (HDF5) file, but {_kind(head)}; set data.files.labeled_mat in the config to "
-                "nyu_depth_v2_labeled.mat, or remove the file to download it"
-            ) from error
-        raise InputError(
-            f"{path}: cannot be opened as HDF5 ({_one_line(error)}); download it again, or set data.files.labeled_mat in "
-            "the config to a whole copy"
-        ) from error
+            fault = f"the HDF5 file is truncated at {path.stat().st_size} bytes, or still being copied"
+        elif "signature not found" in reason:
+            fault = f"not a MATLAB 7.3 (HDF5) file, but {_kind(head)}"
+        raise InputError(f"{path}: {fault}; {_whole('labeled_mat')}") from error
 
 
 def _dataset(file: h5py.File, key: str, path: Path) -> h5py.Dataset:
     try:
         item = file[key]
     except (KeyError, OSError, RuntimeError) as error:
+        if fault := fault_of_surroundings(path, error):
+            raise fault from error
         present = ", ".join(sorted(name for name in file if name != "#refs#")) or "none"
         raise InputError(
             f"{path}: key {key} is missing or unreadable (keys present: {present}); use the original "
@@ -248,7 +293,38 @@ def _check_images(file: h5py.File, path: Path) -> int:
             f"{path}: keys images and depths are {images.shape[2:]} and {depths.shape[1:]} pixels; use the original "
             "nyu_depth_v2_labeled.mat"
         )
+    _check_written(images, path)
+    _check_written(depths, path)
     return len(images)
+
+
+def _check_written(data: h5py.Dataset, path: Path) -> None:
+    """Whether all of an array was written, and in chunks of a size that memory holds; HDF5 reads the rest as zeros."""
+    key = data.name.lstrip("/")
+    if data.chunks is None:
+        if data.id.get_storage_size() < data.nbytes:
+            raise InputError(f"{path}: key {key} was never written; {_whole('labeled_mat')}")
+        return
+    if math.prod(data.chunks) * data.dtype.itemsize > CHUNK_BYTES or _filters(data).count(h5py.h5z.FILTER_DEFLATE) > 1:
+        raise InputError(
+            f"{path}: key {key} has chunks of shape {data.chunks}, or packed twice; rewrite the file by h5repack -l "
+            f"{key}:CHUNK={'x'.join(map(str, (1, *data.shape[1:])))}"
+        )
+    expected = math.prod(math.ceil(extent / step) for extent, step in zip(data.shape, data.chunks, strict=True))
+    written = data.id.get_num_chunks()
+    if written < expected:
+        raise InputError(
+            f"{path}: key {key}: {expected - written} of its {expected} chunks were never written, the first "
+            f"{_first_unwritten(data)}; {_whole('labeled_mat')}"
+        )
+
+
+def _first_unwritten(data: h5py.Dataset) -> str:
+    """Which scene the first missing chunk begins with."""
+    steps = (range(0, extent, step) for extent, step in zip(data.shape, data.chunks, strict=True))
+    written = set()
+    data.id.chunk_iter(lambda chunk: written.add(chunk.chunk_offset))
+    return f"with scene {next(corner for corner in product(*steps) if corner not in written)[0]} (from 0)"
 
 
 def _read_strings(file: h5py.File, key: str, n: int, path: Path) -> list[str]:
@@ -267,9 +343,12 @@ def _read_strings(file: h5py.File, key: str, n: int, path: Path) -> list[str]:
     strings = []
     for index, reference in enumerate(cells[:].ravel()):
         try:
-            strings.append(file[reference][:].astype("<u2").tobytes().decode("utf-16-le"))
-        except (ValueError, KeyError, TypeError, OSError, RuntimeError) as error:
-            raise InputError(
+            codes = file[reference]
+            if codes.size > STRING_LENGTH:
+                raise ValueError(f"a string of {codes.size} characters")
+            strings.append(codes[:].astype("<u2").tobytes().decode("utf-16-le"))
+        except (AttributeError, ValueError, KeyError, TypeError, OSError, RuntimeError) as error:
+            raise fault_of_surroundings(path, error) or InputError(
                 f"{path}: key {key}: the string of scene {index} (from 0) is missing or unreadable; use the original "
                 "nyu_depth_v2_labeled.mat"
             ) from error
@@ -280,7 +359,7 @@ def _read_split(path: Path, n: int) -> np.ndarray:
     """(n,) of "train" and "test", after checking that the two index lists are a partition of the n scenes."""
     import scipy.io  # the workflow imports every reader on its start
 
-    head = _head(path, "data.files.splits_mat")
+    head = _head(path, "splits_mat")
     remedy = "use the original splits.mat that belongs to the labelled file"
     try:
         content = scipy.io.loadmat(path, variable_names=("trainNdxs", "testNdxs"))
@@ -288,9 +367,8 @@ def _read_split(path: Path, n: int) -> np.ndarray:
         raise InputError(f"{path}: a MATLAB 7.3 file, expected MATLAB 5.0; {remedy}") from error
     except Exception as error:  # scipy lets struct, zlib, type and key errors through on damaged files
         kind = "a damaged MATLAB 5.0 file" if head.startswith(b"MATLAB 5.0") else _kind(head)
-        raise InputError(
-            f"{path}: not a readable MATLAB 5.0 file, but {kind}; set data.files.splits_mat in the config to splits.mat, "
-            "or remove the file to download it"
+        raise fault_of_surroundings(path, error) or InputError(
+            f"{path}: not a readable MATLAB 5.0 file, but {kind}; {_whole('splits_mat')}"
         ) from error
 
     split = np.full(n, "", dtype="<U5")

@@ -21,6 +21,7 @@ from typing import Self
 import numpy as np
 
 from semcom.common.errors import InputError
+from semcom.common.reading import fault_of_surroundings
 from semcom.data.readers._images import read_image, read_sixteen_bit
 from semcom.data.source import COLOUR_IMAGE, METRIC_DEPTH, SURFACE_NORMALS, RawFile
 
@@ -124,9 +125,12 @@ def _scene_folders(root: Path) -> list[Path]:
 
 
 def _folders(parent: Path) -> list[Path]:
-    if not parent.is_dir():
+    try:
+        return sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
+    except OSError as error:
+        raise fault_of_surroundings(parent, error) or error from None
 
 
 def _modalities(scene: Path) -> list[str]:
@@ -141,7 +145,7 @@ def _rooms(path: Path, names: list[str]) -> list[str]:
         rooms = dict(zip(table["scene"], table["room"], strict=True))
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(
+        raise fault_of_surroundings(path, error) or InputError(
             f"{path}: not a CSV table with the columns scene and room ({reason}); correct data.files.rooms"
         ) from error
     missing = [name for name in names if name not in rooms]

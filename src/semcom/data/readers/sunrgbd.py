@@ -28,6 +28,7 @@ from typing import Self
 import numpy as np
 
 from semcom.common.errors import InputError
+from semcom.common.reading import fault_of_surroundings
 from semcom.data.readers._images import read_image, read_sixteen_bit
 from semcom.data.source import COLOUR_IMAGE, METRIC_DEPTH, RawFile
 
@@ -137,6 +138,8 @@ def _listed(files: Mapping[str, Path]) -> list[_Scene]:
         try:
             scenes.append(_Scene(root / name, name, split, kind.read_text(encoding="utf-8").strip()))
         except (OSError, UnicodeDecodeError) as error:
+            if not isinstance(error, FileNotFoundError) and (fault := fault_of_surroundings(kind, error)):
+                raise fault from error
             reason = getattr(error, "strerror", None) or "not text"
             raise InputError(
                 f"{kind}: cannot be read ({reason}), but {path} lists the scene; set data.files.scenes in the config to "
@@ -155,7 +158,9 @@ def _from_mat(path: Path) -> list[tuple[str, str]]:
     except KeyError as error:
         raise InputError(f"{path}: key {error.args[0]} is missing; {remedy}") from None
     except Exception as error:  # scipy lets struct, zlib, type and key errors through on damaged files
-        raise InputError(f"{path}: not a list of scene folders in MATLAB 5.0 ({_one_line(error)}); {remedy}") from error
+        raise fault_of_surroundings(path, error) or InputError(
+            f"{path}: not a list of scene folders in MATLAB 5.0 ({_one_line(error)}); {remedy}"
+        ) from error
     return [(split, _within(name)) for split, names in cells.items() for name in names]
 
 
@@ -163,7 +168,9 @@ def _from_text(path: Path) -> list[tuple[str, str]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as text ({_one_line(error)}); correct data.files.split") from error
+        raise fault_of_surroundings(path, error) or InputError(
+            f"{path}: cannot be read as text ({_one_line(error)}); correct data.files.split"
+        ) from error
     listed = []
     for number, line in enumerate(lines, 1):
         split, _, name = line.strip().partition(" ")
@@ -185,10 +192,14 @@ def _image(scene: _Scene, modality: str) -> Path:
     folder, suffix = {"rgb": ("image", ".jpg"), "depth": ("depth_bfx", ".png")}[modality]
     try:
         found = sorted(path for path in (scene.folder / folder).iterdir() if path.suffix == suffix)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         found = []
+    except OSError as error:
+        raise fault_of_surroundings(scene.folder / folder, error) or error from None
     if len(found) != 1:
-        raise InputError(f"{scene.folder / folder}: holds {len(found)} {suffix} files, expected one; unpack it again")
+        raise InputError(
+            f"{scene.folder / folder}: holds {len(found)} {suffix} files, expected one; unpack the scene again"
+        )
     return found[0]
 
 
