@@ -311,13 +311,13 @@ def studied():
 def test_a_study_answers_what_noise_and_channel_uses_allow(studied):
     job, _, scenes, (table, _) = studied
     assert list(table) == COLUMNS and (table["status"] == "ok").all()
-    test = table[table["split"] == "test"].set_index(["sender", "snr_db", "channel_uses"])["accuracy"]
+    test = table[table["split"] == "test"].set_index(["sender", "tested_snr_db", "channel_uses"])["accuracy"]
     majority = 15 / 30
     for sender in ("label", "posterior", "image"):
         assert test[sender, 10.0, 8192] > 0.85  # all is heard
         assert test[sender, -60.0, 8] == pytest.approx(majority, abs=0.1)  # nothing is
     assert test["image", -60.0, 8192] == majority and test["image", 10.0, 2] == majority  # an outage
-    heard = table.set_index(["sender", "snr_db", "channel_uses", "split"])["heard"]
+    heard = table.set_index(["sender", "tested_snr_db", "channel_uses", "split"])["heard"]
     assert heard["image", 10.0, 2, "test"] == 0 and heard["image", 10.0, 8192, "test"] == 1
     assert set(table[table["sender"] == "features"]["channel_uses"]) == {16}  # two devices, K = 16, packed
 
@@ -331,12 +331,12 @@ def test_a_study_repeats_itself(studied):
 
 def test_training_of_schemes_sends_labels_down_once_and_no_gradient(studied):
     _, _, _, (_, costs) = studied
-    label_row = costs[(costs["sender"] == "label") & (costs["snr_db"] == 10)].iloc[0]
+    label_row = costs[(costs["sender"] == "label") & (costs["tested_snr_db"] == 10)].iloc[0]
     assert label_row["downlink_bits"] == 2 * 48 * 2  # two devices, 48 scenes, two bits for three classes
     assert label_row["uplink_bits"] == 2 * 16 * 2  # 16 validation scenes
-    posterior_row = costs[(costs["sender"] == "posterior") & (costs["snr_db"] == 10)].iloc[0]
+    posterior_row = costs[(costs["sender"] == "posterior") & (costs["tested_snr_db"] == 10)].iloc[0]
     assert posterior_row["uplink_bits"] == 2 * 16 * 3 * 32
-    image_row = costs[(costs["sender"] == "image") & (costs["snr_db"] == 10)].iloc[0]
+    image_row = costs[(costs["sender"] == "image") & (costs["tested_snr_db"] == 10)].iloc[0]
     assert image_row["downlink_bits"] == 0 and image_row["uplink_bits"] > 48 * 1000
 
 

@@ -16,9 +16,9 @@ from semcom.common.errors import InputError
 from semcom.common.spelling import spelled_number
 
 COLUMNS = [
-    "experiment", "sender", "snr_db", "seed", "split", "channel_uses", "accuracy", "mean_class_accuracy", "heard", "status",
+    "experiment", "sender", "tested_snr_db", "seed", "split", "channel_uses", "accuracy", "mean_class_accuracy", "heard", "status",
 ]  # fmt: skip
-TRAINING_COLUMNS = ["experiment", "sender", "snr_db", "seed", *LEDGER]
+TRAINING_COLUMNS = ["experiment", "sender", "tested_snr_db", "seed", *LEDGER]
 FEATURES = "features"
 LEAST_SEEDS = 3  # for a verdict; the interval of two says little (t = 12.7)
 
@@ -35,7 +35,7 @@ def collect_baselines(paths: Iterable[str | Path], *, senders: Sequence[str]) ->
     """
     table = _read(paths, COLUMNS)
     rank = {sender: place for place, sender in enumerate(senders)}
-    key = ["sender", "snr_db", "channel_uses", "split", "seed"]
+    key = ["sender", "tested_snr_db", "channel_uses", "split", "seed"]
     by = table.sort_values(key, key=lambda column: column.map(rank) if column.name == "sender" else column)
     return by.reset_index(drop=True)
 
@@ -52,7 +52,7 @@ def training_table(
         stage_one: of each such method the one whose stage I it starts from.
 
     Returns:
-        experiment, sender, part ("stage_1", apart from it "training"), snr_db (blank where nothing depends on it), seeds,
+        experiment, sender, part ("stage_1", apart from it "training"), tested_snr_db (blank where nothing depends on it), seeds,
         and the ledger's columns.
     """
     parts = [_read(schemes, TRAINING_COLUMNS).assign(part="training")]
@@ -60,11 +60,11 @@ def training_table(
     for method in dict.fromkeys(rounds["method"]):
         if overhead is not None and method in stage_one:
             own = overhead[overhead["method"] == stage_one[method]]
-            parts.append(own.assign(sender=method, part="stage_1", snr_db=np.nan))
+            parts.append(own.assign(sender=method, part="stage_1", tested_snr_db=np.nan))
         own = last[last["method"] == method]
-        parts.append(own.assign(sender=method, part="training", snr_db=np.nan))
-    table = pd.concat([part[["experiment", "sender", "part", "snr_db", "seed", *LEDGER]] for part in parts])
-    groups = table.groupby(["experiment", "sender", "part", "snr_db"], sort=False, dropna=False)
+        parts.append(own.assign(sender=method, part="training", tested_snr_db=np.nan))
+    table = pd.concat([part[["experiment", "sender", "part", "tested_snr_db", "seed", *LEDGER]] for part in parts])
+    groups = table.groupby(["experiment", "sender", "part", "tested_snr_db"], sort=False, dropna=False)
     means = groups[LEDGER].mean().round().astype("int64")
     means.insert(0, "seeds", groups["seed"].nunique())
     return means.reset_index()
@@ -84,15 +84,15 @@ def verdict_table(table: pd.DataFrame, *, methods: Sequence[str], labels: Mappin
         labels: what senders are called.
 
     Returns:
-        One row an SNR and budget: experiment, snr_db, channel_uses (the budget), seeds, for features and their rival the
+        One row an SNR and budget: experiment, tested_snr_db, channel_uses (the budget), seeds, for features and their rival the
         sender, the uses and test accuracy with its interval, the difference with its interval, verdict, in_words.
     """
     alive = table[table["status"] == "ok"]
     largest = int(alive["channel_uses"].max()) if len(alive) else 0
     budgets = [2**power for power in range(1, max(largest - 1, 1).bit_length() + 1)]
     rows = []
-    for snr_db in sorted(set(alive["snr_db"])):
-        here = alive[alive["snr_db"] == snr_db]
+    for snr_db in sorted(set(alive["tested_snr_db"])):
+        here = alive[alive["tested_snr_db"] == snr_db]
         for budget in budgets:
             within = here[here["channel_uses"] <= budget]
             features = _best(within[within["sender"].isin(methods)])
@@ -100,7 +100,7 @@ def verdict_table(table: pd.DataFrame, *, methods: Sequence[str], labels: Mappin
             if features is None and rival is None:
                 continue
             rows.append(
-                {"experiment": table["experiment"].iloc[0], "snr_db": snr_db, "channel_uses": budget}
+                {"experiment": table["experiment"].iloc[0], "tested_snr_db": snr_db, "channel_uses": budget}
                 | _compared(
                     within, features, rival, labels, f"At {spelled_number(snr_db)} dB and {budget} channel uses"
                 )

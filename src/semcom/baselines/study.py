@@ -44,7 +44,7 @@ class Study:
 
         Returns:
             One row a sender (a scheme, or a method whose features are sent), SNR, budget and split: experiment, sender,
-            snr_db, seed, split, channel_uses (of all devices, of one inference), accuracy, mean_class_accuracy, heard and
+            tested_snr_db, seed, split, channel_uses (of all devices, of one inference), accuracy, mean_class_accuracy, heard and
             status. And one row a scheme and SNR: what it sends in training, see `costs`.
         """
         rows, costs = [], []
@@ -140,7 +140,7 @@ class Study:
         return self._encoded[key]
 
     def _run(self, sender: str, snr_db: float) -> dict:
-        return {"experiment": self.job.experiment, "sender": sender, "snr_db": snr_db, "seed": self.seed}
+        return {"experiment": self.job.experiment, "sender": sender, "tested_snr_db": snr_db, "seed": self.seed}
 
     def _row(self, sender: str, snr_db: float, uses: int, split: str, told: Told | None) -> dict:
         row = self._run(sender, snr_db) | {"split": split, "channel_uses": uses}

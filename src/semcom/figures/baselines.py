@@ -35,10 +35,10 @@ def baselines_figure(
         majority_accuracy: share of the split's most frequent class, for a reference line.
     """
     table = table[table["split"] == split]
-    tested = sorted(set(table["snr_db"]))
+    tested = sorted(set(table["tested_snr_db"]))
     looks = style.method_styles(list(lines), labels)
     cells = {
-        (snr, line): table[(table["snr_db"] == snr) & table["sender"].isin(senders)]
+        (snr, line): table[(table["tested_snr_db"] == snr) & table["sender"].isin(senders)]
         for snr in tested
         for line, senders in lines.items()
     }
