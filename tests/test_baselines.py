@@ -153,6 +153,18 @@ def test_confusions_are_counts_of_validation_scenes_smoothed_to_no_zero():
     assert (smooth > 0).all() and smooth.sum(dim=1).tolist() == pytest.approx([1, 1, 1])
 
 
+@pytest.mark.parametrize("pseudo_count", [0.5, 10.0])
+def test_a_left_out_scene_is_told_by_the_confusions_of_the_others(pseudo_count):
+    generator = torch.Generator().manual_seed(2)
+    said, shown = (torch.randint(4, (30,), generator=generator) for _ in range(2))
+    told = 0.0
+    for scene in range(30):
+        others = torch.arange(30) != scene
+        confused = coded_label.confusion(said[others], shown[others], 4, pseudo_count)
+        told += confused[shown[scene], said[scene]].log().item() / 30
+    assert coded_label.told_of_left_out(said, shown, 4, pseudo_count) == pytest.approx(told)
+
+
 @pytest.mark.parametrize(("work", "scheme"), [(coded_label, label), (sent_posterior, posterior)])
 def test_test_scenes_decide_nothing(work, scheme):
     given, options = task(), scheme.Options()
@@ -509,7 +521,10 @@ def test_a_study_crosses_into_its_job_whole():
     config = load_config(ROOT / "tests/config.yaml", settings=settings())
     job = BaselinesJob(**baselines_job(config, "b").model_dump())
     assert [scheme.name for scheme in job.schemes] == ["label", "posterior", "image"]
-    assert job.schemes[0].options == {"pseudo_count": 1.0} and job.local == {"rgb": "r", "depth": "d"}
+    assert job.schemes[0].options == {"pseudo_counts": [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0]} and job.local == {
+        "rgb": "r",
+        "depth": "d",
+    }
 
 
 @pytest.mark.parametrize("name", plugins.names("semcom.baselines.schemes"))

@@ -41,7 +41,10 @@ def prepare(task: Task, options: Options) -> Prepared:
         split: {m: log_p.argmax(dim=1) for m, log_p in of_split.items()} for split, of_split in task.posteriors.items()
     }
     shown = task.labels[FITTED_ON]
-    counted = {m: confusion(labels, shown, task.classes, options.pseudo_count) for m, labels in said[FITTED_ON].items()}
+    counted = {}
+    for m, labels in said[FITTED_ON].items():
+        told = [told_of_left_out(labels, shown, task.classes, count) for count in options.pseudo_counts]
+        counted[m] = confusion(labels, shown, task.classes, options.pseudo_counts[int(np.argmax(told))])
     return Prepared(said, counted)
 
 
@@ -74,10 +77,22 @@ def training(prepared: Prepared, task: Task, options: Options) -> Traffic:
 
 def confusion(said: Tensor, shown: Tensor, classes: int, pseudo_count: float) -> Tensor:
     """P(label said | class shown), (C shown, C said), from (N,) pairs, smoothed towards how often each label is said."""
-    counts = torch.zeros(classes, classes, dtype=torch.float64)
-    counts.index_put_((shown.cpu(), said.cpu()), torch.ones(len(said), dtype=torch.float64), accumulate=True)
-    overall = (counts.sum(dim=0) + 1 / classes) / (counts.sum() + 1)
+    counts = counted(said, shown, classes)
+    overall = (counts.sum(dim=0) + 1 / classes) / (len(said) + 1)
     return (counts + pseudo_count * overall) / (counts.sum(dim=1, keepdim=True) + pseudo_count)
+
+
+def told_of_left_out(said: Tensor, shown: Tensor, classes: int, pseudo_count: float) -> float:
+    """Mean log P(label said | class shown) of each of (N,) pairs by the `confusion` of all others."""
+    counts = counted(said, shown, classes)
+    overall = (counts.sum(dim=0)[said] - 1 + 1 / classes) / len(said)
+    others = counts[shown, said] - 1, counts.sum(dim=1)[shown] - 1
+    return ((others[0] + pseudo_count * overall) / (others[1] + pseudo_count)).log().mean().item()
+
+
+def counted(said: Tensor, shown: Tensor, classes: int) -> Tensor:
+    """How often each label is said of each class, (C shown, C said)."""
+    return torch.bincount(shown * classes + said, minlength=classes**2).view(classes, classes).double()
 
 
 def log_likelihoods(received: Tensor, h: Tensor, code: Tensor, n0: float) -> Tensor:

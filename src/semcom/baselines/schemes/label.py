@@ -1,6 +1,9 @@
 """The label that each device finds by itself, in a code of n channel uses; the server fuses what it hears by Bayes."""
 
 from types import ModuleType
+from typing import Annotated
+
+from pydantic import Field
 
 from semcom.common.settings import Settings, ours
 
@@ -9,10 +12,11 @@ NEEDS = "local"
 
 
 class Options(Settings):
-    pseudo_count: float = ours(
-        "validation scenes that each class counts beside its own, spread over the labels as all scenes' labels are",
-        default=1.0,
-        gt=0,
+    pseudo_counts: list[Annotated[float, Field(gt=0)]] = ours(
+        "scenes that each class counts beside its own validation scenes, spread over the labels as all scenes' labels are; "
+        "of these numbers each device takes that under which leaving a scene out tells most of it",
+        default=[0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0],
+        min_length=1,
     )
 
 
