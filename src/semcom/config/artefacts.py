@@ -1,6 +1,6 @@
 """The tables and figures of an experiment: one source for target `all` and for what is kept, shown and left alone."""
 
-from semcom.config.experiment import BASELINE, PROPOSED, Config
+from semcom.config.experiment import BASELINE, PROPOSED, STUDY_PARTS, Config
 
 FORMATS = (".pdf", ".svg", ".png")  # of each figure
 CONTACT_SHEET = "contact_sheet"  # the one figure that shows scenes
@@ -15,6 +15,7 @@ def tables(config: Config) -> list[str]:
     """Names of the tables that `all` makes: `tables/<name>.csv`."""
     names = ["rounds", "summary", "rounds_to_target", "confusion", "per_class"]
     names += [*config.figures.accuracy_by, *config.evaluations]
+    names += [name + part for name in config.baselines for part in ("", *STUDY_PARTS)]
     names += ["pretraining", "pretraining_overhead"] if config.pretrained_methods() else []
     return names + (["claims", "claim_tests"] if speaks_to_claims(config) else [])
 
@@ -24,10 +25,17 @@ def label_fractions(config: Config) -> dict[str, float | None]:
     return {"figure4": config.figures.figure4_label_fraction, "figure5": config.figures.figure5_label_fraction}
 
 
+def cost_figures(config: Config, figure: str) -> dict[str, str]:
+    """Names of one of the paper's figures against costs, by the cost."""
+    return {cost: f"{figure}_{cost}" for cost in config.figures.costs}
+
+
 def figures(config: Config) -> list[str]:
     """Names of the figures that `all` makes: `figures/<name>` in each of `FORMATS`."""
     names = [name for name, fraction in label_fractions(config).items() if fraction is not None]
+    names += [drawn for name in names for drawn in cost_figures(config, name).values()]
     names += [*config.figures.accuracy_by, *(name for name, asked in config.evaluations.items() if asked.figure)]
+    names += config.baselines
     names += ["confusion", "gradients", CONTACT_SHEET]
     return names + (["pretraining"] if config.pretrained_methods() else [])
 

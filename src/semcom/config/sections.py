@@ -355,6 +355,40 @@ class EvaluationSettings(Settings):
         return values
 
 
+class BaselinesSettings(Settings):
+    schemes: list[LinkBlock] = ours(
+        "what devices send instead of features: modules of src/semcom/baselines/schemes, by name or as {name: ..., "
+        "option: value}",
+        min_length=1,
+    )
+    local: dict[Name, str] = ours(
+        "of each device the method of the grid that is its own classifier, for schemes that send what it finds",
+        default={},
+    )
+    server: str | None = ours(
+        "method of the grid that is the server's classifier of images, for schemes that send those", default=None
+    )
+    methods: list[str] = ours("methods of the grid whose features are compared to the schemes", min_length=1)
+    snr_db: list[float] = ours("SNRs in dB to answer at, a panel each", min_length=1)
+    channel_uses: list[Positive] = ours("channel uses that each device has for one inference", min_length=1)
+    channel_draws: int | None = ours("channel realisations; null: finetune.channel_draws", default=None, gt=0)
+
+    @field_validator("snr_db", "channel_uses", "methods")
+    @classmethod
+    def _distinct(cls, values: list) -> list:
+        if len(set(values)) < len(values):
+            raise ValueError(f"lists a value twice: {values}")
+        return values
+
+    @field_validator("schemes")
+    @classmethod
+    def _distinct_schemes(cls, schemes: list[BlockSettings]) -> list[BlockSettings]:
+        names = [scheme.name for scheme in schemes]
+        if len(set(names)) < len(names):
+            raise ValueError(f"lists a scheme twice: {names}")
+        return schemes
+
+
 class GridSettings(Settings):
     methods: list[str] = from_paper("methods to compare, in the order of the legends", "Sec. IV-A", min_length=1)
     snr_db: list[Decibels] = from_paper(
@@ -401,6 +435,13 @@ class TableSettings(Settings):
 
 class LedgerSettings(Settings):
     bits_per_value: int = silent("bits a digital link would spend on one real value", gt=0)
+    bandwidth_hz: float = silent("bandwidth in Hz, for airtime alone: no accuracy depends on it", default=1.0e6, gt=0)
+    roll_off: float = silent(
+        "roll-off of the pulses, for airtime alone: bandwidth / (1 + roll-off) symbols a second",
+        default=0.25,
+        ge=0,
+        le=1,
+    )
 
 
 class AccuracyBySettings(Settings):
@@ -434,11 +475,19 @@ class FigureSettings(Settings):
     accuracy_by: dict[Name, AccuracyBySettings | None] = ours(
         "figures/<name> and tables/<name>.csv of accuracy at the end of training; null: not that one", default={}
     )
+    costs: list[Literal["channel_uses", "bits", "airtime"]] = ours(
+        "figures 4 and 5 once more against each of these costs, with stage I free and priced; []: none", default=[]
+    )
 
     @field_validator("accuracy_by")
     @classmethod
     def _asked(cls, figures: dict[str, AccuracyBySettings | None]) -> dict[str, AccuracyBySettings | None]:
         return {name: figure for name, figure in figures.items() if figure is not None}
+
+    @field_validator("costs")
+    @classmethod
+    def _distinct(cls, values: list) -> list:
+        return distinct(values)
 
 
 class ComputeSettings(Settings):
