@@ -635,14 +635,33 @@ def benchmarks() -> Iterator[str]:
 
 
 def channel_uses() -> Iterator[str]:
-    counts = table("rooms/data/class_counts.csv")["test"]
-    shares, snrs = list(counts / counts.sum()), range(-15, 25, 5)
+    counts, rows = table("rooms-uses/data/class_counts.csv")["test"], table("rooms-uses/tables/channel_uses.csv")
+    shares = list(counts / counts.sum())
+    rows = rows[rows["split"] == "test"].assign(line=rows["method"].str.partition("-k")[0])
+    mean = rows.groupby(["line", "channel_uses", "tested_snr_db"])["accuracy"].mean().unstack()
+    snrs, lengths = list(mean.columns), sorted({int(uses) for _, uses in mean.index})
     yield f"their entropy is {shown(entropy(shares), '.2f')} bits, and the most frequent class has {points(max(shares))} %"
-    for uses in (2, 4, 8, 16, 128):
-        yield line(str(uses), *(points(largest_accuracy(uses * bits_per_use(snr), shares)) for snr in snrs))
+    limits = {(n, snr): largest_accuracy(n * bits_per_use(snr), shares) for n in lengths for snr in snrs}
+    for n in lengths:
+        yield line(f"limit, {n}", *(points(limits[n, snr]) for snr in snrs))
     yield line("uses that carry the whole label", *(shown(uses_for(entropy(shares), snr)) for snr in snrs))
+    for method, label in METHODS.items():
+        for n in lengths:
+            yield line(f"{label}, {n}", *(points(mean.loc[(method, n), snr]) for snr in snrs))
     yield f"At K = 128 and 10 dB the capacity is {shown(128 * bits_per_use(10), '.0f')} bits"
     yield f"at -15 dB it is still {shown(128 * bits_per_use(-15))}"
+    settled = mean.xs(128, level="channel_uses")[[5, 10, 15, 20]]
+    moves = (settled.max(axis=1) - settled.min(axis=1)).max()
+    yield f"from 5 to 20 dB no method moves by more than {points(moves)} points"
+    low, high = (mean.loc[("proposed", n), 20] for n in (2, 128))
+    yield f"from {points(low)} % at 2 uses to {points(high)} % at 128"
+    yield f"though the capacity of two uses is {shown(2 * bits_per_use(20))} bits"
+    below = int((mean[-15] < max(shares)).sum())
+    yield f"At -15 dB {shown(below, 'd')} of {shown(len(mean), 'd')} links are below the share of the most frequent class"
+    gaps = [limits[n, snr] - mean.loc[(method, n), snr] for method, n in mean.index for snr in snrs]
+    yield f"the nearest is {points(min(gaps))} points below it"
+    over = [mean.loc[("proposed", n), 20] - mean.loc[("supervised", n), 20] for n in (2, 128)]
+    yield f"by {points(over[0])} points at 2 uses and by {points(over[1])} at 128"
 
 
 QUOTES: dict[str, Callable[[], Iterator[str]]] = {

@@ -44,6 +44,7 @@ STUDIES = [Path(name).name for name in SHIPPED if name.startswith("config/studie
 KEPT = {  # an experiment in results/reference, and the configuration that made it
     "nyud2-small": "config/nyud2-small",
     "rooms": "config/demo",
+    "rooms-uses": "config/questions/channel-uses",
     "nyud2-32": "config/studies/nyud2-32",
     "nyud2-32-long": "config/studies/nyud2-32-long",
     "nyud2-48": "config/studies/nyud2-48",

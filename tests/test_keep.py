@@ -23,6 +23,7 @@ LAST_KEYS = {"schedule.snr_range_db", "schedule.modality_dropout", "channel.esti
 FIRST_KEYS = LAST_KEYS | {"schedule.optimizer", "encoder.backbone", "encoder.options"}
 LATER_THAN = {  # keys that the configuration has got since the runs; they had the one value that there was
     "rooms": LAST_KEYS,
+    "rooms-uses": set(),
     "nyud2-32-long": FIRST_KEYS | {"encoder.hidden"},
 } | dict.fromkeys(
     ["nyud2-small", "nyud2-small-unclipped", "nyud2-32", "nyud2-48"],
