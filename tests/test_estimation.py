@@ -169,7 +169,7 @@ def test_a_trace_that_is_none_is_refused_by_file_and_line(kind, tmp_path):
     if content:
         path.write_text(content)
     with pytest.raises(InputError, match=said) as refused:
-        read_trace(path, ["rgb", "depth"], alone=True)
+        read_trace(path, ["rgb", "depth"], known=["rgb", "depth"])
     assert str(path) in str(refused.value)
 
 

@@ -55,7 +55,7 @@ from semcom.common.errors import InputError
 from semcom.common.files import check_reachable, check_writable
 from semcom.common.spelling import spelled_number, spelled_percent
 from semcom.config.stage import Stage
-from semcom.planning.lookahead import check_scenes
+from semcom.planning.lookahead import check_scenes, check_traces
 from semcom.runs import environment
 from semcom.common.sources import source_files
 
@@ -77,11 +77,7 @@ try:
     workflow.configfiles[:] = read_layers(FILE)  # which the report lists
     if workflow.is_main_process:
         check_scenes(CONFIG)
-    if CONFIG.traces() and workflow.is_main_process:
-        from semcom.link.trace import read_trace
-
-        for path in CONFIG.traces().values():
-            read_trace(path, CONFIG.modalities, alone=True)
+        check_traces(CONFIG)
     if CONFIG.weights() and workflow.is_main_process and find_spec("torch"):  # a job checks its own
         from semcom.models.weights import check_weights
 

@@ -73,12 +73,6 @@ def drawn_methods(evaluation):
     return [method for method in evaluated_methods(evaluation) if method not in within]
 
 
-def condition_labels(evaluation):
-    """What figures call the conditions of an evaluation."""
-    conditions = CONFIG.evaluations[evaluation].conditions
-    return {name: condition.label or name.replace("_", " ").capitalize() for name, condition in conditions.items()}
-
-
 rule confusion:
     """Recall and precision of each class, and confusion matrices, of what every run answered at its end."""
     input:
@@ -143,12 +137,14 @@ if CONFIG.evaluations:
             "../scripts/evaluate.py"
 
     rule evaluation_table:
-        """An evaluation of all methods and seeds as one tidy table."""
+        """An evaluation of all methods and seeds as one tidy table, and its summary over the seeds."""
         input:
             parts=evaluation_parts,
+            counts=f"{RESULTS}/data/class_counts.csv",
             code=sources("semcom.analysis.evaluations", script="evaluation_table.py"),
         output:
-            f"{TABLES}/{{evaluation}}.csv",
+            table=f"{TABLES}/{{evaluation}}.csv",
+            summary=f"{TABLES}/{{evaluation}}_summary.csv",
         log:
             f"{RESULTS}/logs/evaluations/{{evaluation}}.log",
         wildcard_constraints:
@@ -194,9 +190,20 @@ if CONFIG.evaluations:
             figure=lambda wildcards: CONFIG.evaluations[wildcards.evaluation].figure,
             methods=lambda wildcards: drawn_methods(wildcards.evaluation),
             over_range=lambda wildcards: over_range(wildcards.evaluation),
-            conditions=lambda wildcards: condition_labels(wildcards.evaluation),
+            conditions=lambda wildcards: CONFIG.condition_labels(wildcards.evaluation),
             labels=CONFIG.labels(),
         message:
             "Draw evaluation {wildcards.evaluation}"
         script:
             "../scripts/evaluation_figure.py"
+
+    rule evaluations:
+        """All tables and figures of `evaluations:`, and nothing else."""
+        input:
+            expand(f"{TABLES}/{{evaluation}}{{part}}.csv", evaluation=CONFIG.evaluations, part=["", "_summary"]),
+            expand(
+                f"{FIGURES}/{{evaluation}}{{suffix}}",
+                evaluation=[name for name, asked in CONFIG.evaluations.items() if asked.figure],
+                suffix=artefacts.FORMATS,
+            ),
+        localrule: True
