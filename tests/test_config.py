@@ -28,7 +28,7 @@ from semcom.config.merging import merged
 from semcom.config.paths import folder, runs
 from semcom.config.reference import CHOICES, choices, choices_page, leaves, reasons, schema
 
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "config").rglob("README.md")]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "config").rglob("README.md")]
 
 
 def named(page: Path) -> set[str]:

@@ -18,7 +18,7 @@ from semcom.config.loading import load_config
 
 PAGES = [
     ROOT / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
     ROOT / "config/README.md",
     ROOT / "config/studies/README.md",
     ROOT / "results/README.md",

@@ -49,7 +49,7 @@ elif find_spec("semcom") is None:
 from semcom.config import artefacts, jobs, paths
 from semcom.common import plugins
 from semcom.common.checksums import checksum_file, sha256_of
-from semcom.config.experiment import LINK_OFFERS, marked
+from semcom.config.experiment import EVALUATION_PARTS, LINK_OFFERS, marked
 from semcom.config.loading import check_given_once, given_file, given_settings, load_config, read_layers
 from semcom.common.errors import InputError
 from semcom.common.files import check_reachable, check_writable

@@ -60,6 +60,19 @@ def evaluation_parts(wildcards):
     )
 
 
+def evaluation_files(wildcards):
+    """The tables and figures of all evaluations.
+
+    Raises:
+        SystemExit: the configuration asks none.
+    """
+    if not CONFIG.evaluations:
+        refuse(f"{os.path.relpath(FILE)} has no `evaluations:`; give a file that asks, as config/questions/fading.yaml")
+    drawn = [name for name, asked in CONFIG.evaluations.items() if asked.figure]
+    tables = expand(f"{TABLES}/{{name}}{{part}}.csv", name=CONFIG.evaluations, part=["", *EVALUATION_PARTS])
+    return tables + expand(f"{FIGURES}/{{name}}{{suffix}}", name=drawn, suffix=artefacts.FORMATS)
+
+
 def over_range(evaluation):
     """Of each method trained at one SNR, the one that is `like` it and trained over a range, if an evaluation has it."""
     chosen = evaluated_methods(evaluation)
@@ -197,13 +210,9 @@ if CONFIG.evaluations:
         script:
             "../scripts/evaluation_figure.py"
 
-    rule evaluations:
-        """All tables and figures of `evaluations:`, and nothing else."""
-        input:
-            expand(f"{TABLES}/{{evaluation}}{{part}}.csv", evaluation=CONFIG.evaluations, part=["", "_summary"]),
-            expand(
-                f"{FIGURES}/{{evaluation}}{{suffix}}",
-                evaluation=[name for name, asked in CONFIG.evaluations.items() if asked.figure],
-                suffix=artefacts.FORMATS,
-            ),
-        localrule: True
+
+rule evaluations:
+    """All tables and figures of `evaluations:`, and nothing else."""
+    input:
+        evaluation_files,
+    localrule: True
