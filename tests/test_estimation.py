@@ -53,6 +53,13 @@ def test_the_errors_power_is_what_the_equalizer_is_told_and_the_error_is_orthogo
     assert (error * (known - mean).conj()).mean().abs() < 5 * math.sqrt(told / SCENES)
 
 
+def test_the_error_after_pilots_is_that_of_hassibi_and_hochwald():
+    """1 / (1 + rho T) for one antenna, T pilots at SNR rho, under Rayleigh fading."""
+    for snr, count in ((0.1, 1), (10.0, 1), (10.0, 4)):
+        pilots = block("estimation", BlockSettings(name="pilots", pilots=count))
+        assert pilots.functions.error_power(0.0, 1 / snr, pilots.options) == pytest.approx(1 / (1 + snr * count))
+
+
 def test_many_pilots_or_no_delay_are_perfect_knowledge_and_without_fading_there_is_nothing_to_learn():
     z = torch.randn(64, 8, generator=stream(0, "z"))
     perfect = link()

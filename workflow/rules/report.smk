@@ -23,7 +23,7 @@ if artefacts.speaks_to_claims(CONFIG):
     }
 TABLE_PAGES |= {f"tables/{name}": ("Tables", by_title(name), "accuracy_by") for name in ACCURACY_BY}
 TABLE_PAGES |= {
-    f"tables/{name}_summary": ("Tables", f"{name}: trained links under other conditions", "evaluation")
+    f"tables/{name}_summary": ("Tables", f"{name}: trained links under other conditions", "evaluation_summary")
     for name in CONFIG.evaluations
 }
 ARTEFACTS = [f"{RESULTS}/{file}" for file in [*artefacts.files(CONFIG), "config.yaml", "data/class_counts.csv"]]
