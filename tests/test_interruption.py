@@ -18,6 +18,7 @@ from semcom.training import optimization
 from semcom.training.finetune import finetune
 from semcom.training.pretrain import pretrain
 from semcom.training.process import set_up
+from test_files import small_disk  # noqa: F401
 from test_stages import CONFIG, made_scenes, stage_one, stage_two
 
 pytestmark = pytest.mark.usefixtures("own_signals")
@@ -207,11 +208,11 @@ def test_a_time_too_short_for_a_step_is_not_requeued_for_ever(scontrol):
     assert "raise `runtime`" in read_record(scontrol / "run.json").error
 
 
-def test_an_attempt_whose_checkpoint_cannot_be_saved_is_not_requeued_for_ever(scontrol, signal_in_step):
-    (scontrol / "run.pt").mkdir()  # a checkpoint cannot take its place
+def test_an_attempt_whose_checkpoint_cannot_be_saved_is_not_requeued_for_ever(scontrol, signal_in_step, small_disk):  # noqa: F811
     signal_in_step(signal.SIGUSR1, 2)
     with pytest.raises(Interrupted, match="no checkpoint is saved; job 4711 is not requeued"):
-        with attempt_in(scontrol) as attempt:
+        with attempt_in(small_disk.path / "run") as attempt:
+            small_disk.fill()
             run_of("pretrain")(attempt)
     assert not (scontrol / "asked").exists()
 

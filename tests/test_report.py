@@ -210,3 +210,4 @@ def test_a_report_that_fails_says_why_in_its_log(finished_copy):
     done = run_snakemake(finished_copy, "report", "--configfile", "tests/config.yaml")
     assert done.returncode != 0 and "results/test/logs/report.log" in done.stdout
     assert "contact_sheet.rst" in (finished_copy / "results/test/logs/report.log").read_text()
+    assert not list((finished_copy / "results/test").glob("*.tmp.html"))

@@ -7,12 +7,14 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from semcom.runs.record import read_record
 from slurm import day as days
 from slurm.cluster import CLOSED_ACCOUNT, CONF, GPUS, Cluster, ask, may_mount, running, wait_until, what_is_missing
 from slurm.day import (
@@ -180,12 +182,51 @@ def test_the_job_of_a_killed_snakemake_is_named_and_its_work_is_kept(day):
     assert "another process has finished this run meanwhile; its results stay" in said  # and then
 
 
-# Files and nodes that are late
+# What the pipeline has not submitted
 
 
 @pytest.fixture
 def checkout(tmp_path) -> Path:
     return days.prepare(tmp_path / "checkout")
+
+
+@pytest.mark.parametrize("submitted_by", ["pipeline", "user"])
+def test_only_a_job_that_the_pipeline_has_submitted_goes_back_into_the_queue(submitted_by, cluster, checkout):
+    """A run gets SIGTERM while its SLURM job runs. In the user's own allocation, the same job holds all that they run."""
+    target = f"results/test/{ORPHAN}/steps.csv"
+    record = checkout / f"results/test/checkpoints/{ORPHAN}.json"
+    edit_profile(checkout, {"status-checks: 15": "status-checks: 1"})
+    main = None
+    if submitted_by == "pipeline":
+        main = days.start(checkout, "--profile", "slurm-gpu", target=target)
+    else:
+        command = f"snakemake --cores 1 {target} {' '.join(CONFIG)}"
+        options = ["--parsable", "--partition=cpu", "--requeue", f"--chdir={checkout}", "--output=own.log"]
+        own = subprocess.run(
+            ["sbatch", *options, "--wrap", command], env=days.ENVIRONMENT, check=True, capture_output=True, text=True
+        ).stdout.strip()
+    try:
+        wait_until(record.with_suffix(".pt").exists, "a checkpoint", 180)
+        run = read_record(record)
+        assert (run.slurm_job is not None) == (submitted_by == "pipeline")
+        os.kill(run.pid, signal.SIGTERM)
+        job = run.slurm_job or own
+        if submitted_by == "pipeline":
+            wait_until(lambda: "Restarts=1" in ask("scontrol", "show", "job", job), "the job's second turn", 120)
+            assert main.wait(timeout=240) == 0, log_of(checkout)
+        else:
+            wait_until(
+                lambda: "JobState=FAILED" in ask("scontrol", "show", "job", job), "the end of the allocation", 120
+            )
+            assert "Restarts=0" in ask("scontrol", "show", "job", job)
+            said = (checkout / "own.log").read_text()
+            assert "a checkpoint is saved; the same command goes on from there" in said and "requeue" not in said
+    finally:
+        if main:
+            days.interrupt(main)
+
+
+# Files and nodes that are late
 
 
 def test_a_node_that_is_down_is_waited_for(cluster, checkout):

@@ -129,9 +129,11 @@ PRETRAIN = paths.folder(CONFIG.experiment, Stage.PRETRAIN)
 FINETUNE = paths.folder(CONFIG.experiment, Stage.FINETUNE)
 TABLES = f"{RESULTS}/tables"
 FIGURES = f"{RESULTS}/figures"
+FOLDERS = [RESULTS, *(f"{RESULTS}/{name}" for name in ("data", *Stage, "tables", "figures", "logs", "checkpoints"))]
 if workflow.is_main_process:
     try:
-        check_reachable(RESULTS)  # Snakemake would end with a traceback
+        for folder in FOLDERS:
+            check_reachable(folder)  # Snakemake would end with a traceback
         check_writable(".snakemake")
     except InputError as error:
         refuse(error)

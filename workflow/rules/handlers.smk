@@ -95,7 +95,8 @@ def end():
 
 onstart:
     try:
-        check_writable(RESULTS)
+        for folder in FOLDERS:
+            check_writable(folder)
     except InputError as error:
         refuse(error)
     if workflow.executor_plugin.name == "slurm":

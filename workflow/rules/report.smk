@@ -112,13 +112,13 @@ rule html_report:
     params:
         python=PYTHON,  # its Snakemake need not be on the PATH
         snakefile=os.path.relpath(workflow.main_snakefile),
-        temporary=f"{RESULTS}/report.tmp.html",  # moved when it is whole
+        temporary=f"{RESULTS}/report",  # with this shell's number; moved when it is whole
         not_named=lambda wildcards: leftovers.told(CONFIG),
     message:
         "Write {output}"
     shell:
         f"{NOT_NAMED}={{params.not_named:q}} "
         "{params.python:q} -m snakemake --snakefile {params.snakefile:q} --configfile {input.config:q} --nolock "
-        "--profile none --workflow-profile none --report {params.temporary:q} --report-stylesheet {input.style:q} "
-        "-- {input.artefacts:q} > {log:q} 2>&1 && "
-        "mv {params.temporary:q} {output:q}"
+        "--profile none --workflow-profile none --report {params.temporary:q}.$$.tmp.html "
+        "--report-stylesheet {input.style:q} -- {input.artefacts:q} > {log:q} 2>&1 && "
+        "mv {params.temporary:q}.$$.tmp.html {output:q} || {{ rm -f {params.temporary:q}.$$.tmp.html; exit 1; }}"
