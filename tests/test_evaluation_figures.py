@@ -154,6 +154,18 @@ def test_a_figure_that_cannot_be_drawn_is_refused_before_anything_runs(evaluatio
         load_config(ROOT / "tests/config.yaml", settings={"evaluations": {"e": evaluation}})
 
 
+def test_a_device_that_no_method_asked_has_cannot_be_silent():
+    settings = {
+        "methods": {"rgb_alone": {"like": "supervised", "modalities": ["rgb"]}},
+        "grid": {"methods": ["supervised", "rgb_alone"]},
+        "evaluations": {"e": {"conditions": {"a": {"silent": {"depth": "zeros"}}}}},
+    }
+    load_config(ROOT / "tests/config.yaml", settings=settings)
+    settings["evaluations"]["e"]["methods"] = ["rgb_alone"]
+    with pytest.raises(InputError, match="conditions.a.silent: none of the methods asked has 'depth'"):
+        load_config(ROOT / "tests/config.yaml", settings=settings)
+
+
 def test_names_of_summaries_are_taken_and_labels_of_conditions_are_texts_of_figures():
     with pytest.raises(InputError, match="evaluations.e: 'e_summary' is the name of another figure or table"):
         load_config(ROOT / "tests/config.yaml", settings={"evaluations": {"e": {}, "e_summary": {}}})

@@ -434,6 +434,10 @@ class Config(Settings):
                 if modality not in self.modalities:
                     hint = plugins.did_you_mean(modality, self.modalities)
                     raise ValueError(f"{at}.silent: '{modality}' is not one of modalities{hint}")
+                if not any(modality in self.modalities_of(m) for m in evaluation.methods or self.grid.methods):
+                    raise ValueError(
+                        f"{at}.silent: none of the methods asked has '{modality}'; leave it out, or ask one that has it"
+                    )
             for method in evaluation.methods or self.grid.methods:
                 channel = self.condition_channel(name, condition, method)
                 self._check_condition(at, method, channel)
