@@ -216,7 +216,7 @@ def test_a_file_of_our_format_that_lacks_its_parts_is_refused(change, tmp_path):
         else:
             saved[key] = value
     torch.save(saved, path)
-    with pytest.raises(InputError, match="model.pt: .*; remove the file and let the workflow pre-train again$"):
+    with pytest.raises(InputError, match="model.pt: .*; pre-train again: snakemake --forcerun .*model.pt$"):
         load_encoders(make_encoders(settings(), CHANNELS, 0), path)
 
 
