@@ -614,12 +614,37 @@ def always_the_most_frequent(evaluation: str) -> str:
     return percent(evaluation, "accuracy_mean", method=MAJORITY, split="test")
 
 
+def lost(evaluation: str, condition: str, *, to: str | None = None, **row: object) -> str:
+    """Points that a condition costs each of the paper's methods, the least and the most; against the first, or `to`."""
+    costs = []
+    for method in METHODS:
+        chosen = {"split": "test", "method": method, **row}
+        if to is None:
+            costs.append(-value(evaluation, "accuracy_change_mean", condition=condition, **chosen))
+        else:
+            means = [value(evaluation, "accuracy_mean", condition=each, **chosen) for each in (to, condition)]
+            costs.append(means[0] - means[1])
+    return f"{points(min(costs))} to {points(max(costs))}"
+
+
 def fading() -> Iterator[str]:
     asked, known = (f"questions/fading/tables/{name}_summary.csv" for name in ("fading", "knowledge"))
     for snr in (0, 10, 20):
         yield by_condition([asked], f"Test accuracy at {snr} dB, %", METHODS, CHANNELS, tested_snr_db=snr)
     for snr in (0, 10):
         yield by_condition([known], f"Rayleigh at {snr} dB, %", METHODS, KNOWLEDGE, tested_snr_db=snr)
+    yield f"At 10 dB, Rayleigh fading costs {lost(asked, 'rayleigh', tested_snr_db=10)} points"
+    yield f"Rician fading {lost(asked, 'rician', tested_snr_db=10)}"
+    yield f"At 0 dB, Rayleigh fading costs {lost(asked, 'rayleigh', tested_snr_db=0)} points"
+    for snr in (10, 0, -10):
+        less = lost(asked, "rayleigh", to="rayleigh_zero_forcing", tested_snr_db=snr)
+        yield f"by {less} points at {snr} dB"
+    yield f"Eight pilots cost {lost(known, 'pilots_8', tested_snr_db=10)} points at 10 dB"
+    yield f"one pilot costs {lost(known, 'pilots_1', tested_snr_db=10)} points at 10 dB and"
+    yield f"and {lost(known, 'pilots_1', tested_snr_db=0)} at 0 dB"
+    yield f"correlation of 0.90 costs {lost(known, 'recent', tested_snr_db=10)} points at 10 dB"
+    yield f"correlation of 0.50 {lost(known, 'old', tested_snr_db=10)} points at 10 dB"
+    yield f"and {lost(known, 'old', tested_snr_db=20)} at 20 dB"
     yield f"the most frequent class gives {always_the_most_frequent(asked)} %"
 
 

@@ -183,7 +183,9 @@ def conditions_figure(
                 axes.axvline(100 * majority_accuracy, **REFERENCE)
             axes.set_yticks(range(len(conditions)), conditions.values())
             axes.set_ylim(len(conditions) - 0.5, -0.5)
-            axes.set_xlabel(f"{_split(table)} accuracy (%)")
+            if number + columns >= len(tested):  # the lowest of its column
+                axes.tick_params(labelbottom=True)
+                axes.set_xlabel(f"{_split(table)} accuracy (%)")
         handles = [panels.legend_handle(look, look.label) for look in looks.values()]
         for handle in handles:
             handle.set_linestyle("")
