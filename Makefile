@@ -26,7 +26,7 @@ demo: $(READY)
 	@echo
 	@echo "Figures:  results/rooms/figures/figure4.pdf, figure5.pdf, pretraining.pdf, contact_sheet.pdf (and .svg, .png)"
 	@echo "Tables:   results/rooms/tables/summary.csv, rounds_to_target.csv, rounds.csv"
-	@echo "Report:   results/rooms/report.html"
+	@echo "Report:   results/rooms/report.html; to look further: results/rooms/explorer.html"
 
 reference: demo
 	$(MAKE) keep EXPERIMENT=rooms

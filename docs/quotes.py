@@ -16,8 +16,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from semcom.analysis.accuracy_limit import entropy, largest_accuracy
 from semcom.analysis.claims import HOLDS, HOLDS_IN_PART, verdict_on
 from semcom.config.experiment import MAJORITY
+from semcom.link.capacity import bits_per_use, uses_for
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLES = ROOT / "results/reference"
@@ -57,6 +59,25 @@ def cell(name: str, column: str, form: str = ".1f", **row: object) -> str:
 
 def percent(name: str, column: str, **row: object) -> str:
     return points(value(name, column, **row))
+
+
+def millions(count: float) -> str:
+    return shown(count / 1e6)
+
+
+def uplink_of_stage_one(experiment: str) -> str:
+    """Uplink channel uses of a run of the proposed method's stage I, were the devices apart."""
+    rows = table(f"{experiment}/tables/pretraining_overhead.csv")
+    (uses,) = rows[rows["method"] == "proposed"]["uplink_channel_uses"].unique()
+    return millions(uses)
+
+
+def uplink_of_stage_two(experiment: str, labels: float) -> str:
+    """Uplink channel uses of the longest run of the proposed method's stage II."""
+    rows = table(f"{experiment}/tables/rounds.csv")
+    return millions(
+        rows[(rows["method"] == "proposed") & (rows["label_fraction"] == labels)]["uplink_channel_uses"].max()
+    )
 
 
 def with_interval(
@@ -149,6 +170,10 @@ def readme() -> Iterator[str]:
     yield f"growth {growth('barlow_twins')} (Barlow Twins) and {growth('proposed')} (proposed), half"
     yield f"That half of the rounds suffice is {verdict(claim='f')}"
     yield f"{test_of('f', 'rounds', scale=1, forms=('.3f', '.2f'), label_fraction=1, snr_db=10)} of supervised learning's"
+    yield (
+        f"Where devices are apart it takes {uplink_of_stage_one('nyud2-small')} million uplink channel uses, against "
+        f"{uplink_of_stage_two('nyud2-small', 1)} million of all of stage II: {verdict(claim='f_apart')}"
+    )
     yield from speed()
     trials = ("proposed-unclipped", "proposed", "proposed-head-wide")
     letter, clipped, chosen = (points(score("ablation", trial)) for trial in trials)
@@ -195,7 +220,13 @@ def claims_measured() -> Iterator[str]:
     growths = rows[rows["claim"] == "e"]
     words = "neither explodes" if (growths["ci95_high"] < growths["threshold"]).all() else "one may explode"
     yield f"those of the proposed loss do not | {verdict(claim='e')}: {words} |"
-    yield f"reaches the same accuracy | {verdict(claim='f')} |"
+    yield f"reaches the same accuracy, stage I free | {verdict(claim='f')} |"
+    yield f"The same with stage I priced, for devices that are apart | {verdict(claim='f_apart')} |"
+    yield (
+        f"takes {uplink_of_stage_one('nyud2-small')} million uplink channel uses, against "
+        f"{uplink_of_stage_two('nyud2-small', 1)} million of all of stage II with all labels, and "
+        f"{uplink_of_stage_two('nyud2-small', 0.5)} million with half"
+    )
     yield f'gives (d) one verdict, "{value("nyud2-small/tables/claims.csv", "verdict", claim="d")}"'
 
     yield line("(a) supervised, first tenth of the rounds", *tests_of("a", "accuracy, first tenth"))
@@ -207,9 +238,13 @@ def claims_measured() -> Iterator[str]:
         yield line(f"(d) {METHODS[method]}, at the end", *tests_of("d", "accuracy at the end", compared_to=method))
     ratios = tests_of("f", "rounds to 95 %", scale=1, forms=(".3f", ".2f"))
     yield line("(f) rounds to the target, ratio to supervised", *ratios)
+    priced = tests_of("f_apart", "channel uses", scale=1)
+    yield line("(f) channel uses to the target with stage I priced, ratio to supervised", *priced)
 
     yield f'"Far" was set to {shown(100 * far, ".0f")} points beforehand'
     yield f"was set to below {shown(about_half, '.3f')} beforehand"
+    lowest = rows[rows["claim"] == "f_apart"]["ci95_low"].min()
+    yield f"All four intervals {'lie' if lowest > about_half else 'do not lie'} above {shown(about_half, '.3f')} as a whole"
     yield f"counts a ratio of {shown(exploded, '.0f')} as an explosion"
 
     def growth(where: str, **row: object) -> list[str]:
@@ -364,14 +399,20 @@ def demo() -> Iterator[str]:
         f"{counts[2]} show nothing"
     )
     contradicted = tests[tests["verdict"] == "contradicted"]["statistic"]
-    if contradicted.str.contains("barlow_twins's gradient norm").all():
-        yield "The contradicted tests say that Barlow Twins' gradients explode."
+    if contradicted.str.contains("barlow_twins's gradient norm|channel uses of both stages").all():
+        yield "The contradicted tests say that Barlow Twins' gradients explode, or have stage I priced."
     else:
         yield "The contradicted tests are those of other claims too"
     growth = tests[tests["claim"] == "e"]["estimate"].max()
     yield f"the largest growth of a gradient norm is {shown(growth)}"
     ratios = tests[tests["claim"] == "f"]["estimate"]
     yield f"takes {shown(ratios.min(), '.2f')} to {shown(ratios.max(), '.2f')} of the rounds of supervised learning"
+    priced = tests[tests["claim"] == "f_apart"]["estimate"]
+    yield (
+        f"it takes {shown(priced.min())} to {shown(priced.max())} times the channel uses of supervised learning: stage I "
+        f"alone takes {uplink_of_stage_one('rooms')} million uplink channel uses, and all of stage II "
+        f"{uplink_of_stage_two('rooms', 1)} million with all labels"
+    )
     reached = table("rooms/tables/rounds_to_target.csv")
     reached = reached[(reached["method"] == "supervised") & (reached["target_share"] == 0.95)]
     held, runs = int(reached["reached"].sum()), int(reached["seeds"].sum())
@@ -503,6 +544,30 @@ def studies() -> Iterator[str]:
     clipped = with_interval("trials/tables/ablation.csv", "gain", "gain_ci95_low", "gain_ci95_high", trial="proposed")
     scores = [points(score("ablation", trial)) for trial in ("proposed-unclipped", "proposed")]
     yield f"the score from {scores[0]} to {scores[1]}, by {clipped.replace(' (', ' points (')}"
+
+
+def costs() -> Iterator[str]:
+    name = "nyud2-small/tables/rounds_to_target.csv"
+    for label, fraction in (("all labels", 1), ("half", 0.5)):
+        for method, called in METHODS.items():
+            row = {"target_share": 0.95, "snr_db": 10, "label_fraction": fraction, "method": method}
+            cells = [
+                each
+                for unit in ("channel_uses", "channel_uses_apart")
+                for each in (
+                    millions(value(name, f"median_{unit}", **row)),
+                    cell(name, f"{unit}_ratio_to_supervised", ".3f", **row),
+                )
+            ]
+            yield line(f"{called}, {label}", *cells)
+    yield (
+        f"Stage I of a run takes {uplink_of_stage_one('nyud2-small')} million uplink channel uses and as many of the downlink. All of stage "
+        f"II takes {uplink_of_stage_two('nyud2-small', 1)} million of the uplink with all labels, and "
+        f"{uplink_of_stage_two('nyud2-small', 0.5)} million with half"
+    )
+    both = [verdict(experiment, claim=claim) for experiment in ("nyud2-small", "rooms") for claim in ("f", "f_apart")]
+    yield f"| NYU Depth V2, 64 x 64, five seeds | {both[0]} | {both[1]} |"
+    yield f"| the demo's rooms, two seeds | {both[2]} | {both[3]} |"
 
 
 EARLIER = "benchmarks/not-recorded"  # measured before the processor was written down
@@ -659,13 +724,62 @@ def silent_device() -> Iterator[str]:
     yield f"the most frequent class gives {always_the_most_frequent(evaluations[0])} %"
 
 
+def tested(experiment: str, evaluation: str, **row: object) -> pd.DataFrame:
+    """Test accuracy of an evaluation, a row an SNR at test and a column a seed."""
+    rows = table(f"{experiment}/tables/{evaluation}.csv")
+    for key, wanted in {"split": "test", **row}.items():
+        rows = rows[rows[key] == wanted]
+    if rows.empty:
+        raise LookupError(f"{experiment}, {evaluation}: no row with {row}")
+    return rows.pivot(index="tested_snr_db", columns="seed", values="accuracy")
+
+
+def on_map(method: str, trained: float | None) -> pd.DataFrame:
+    """Of a method trained at an SNR, or over the range (None)."""
+    if trained is None:  # the same system at every SNR of the grid
+        method, trained = f"{method}_range", table("rooms-snr/tables/snr_map.csv")["snr_db"].min()
+    return tested("rooms-snr", "snr_map", method=method, snr_db=trained)
+
+
+def snr_map() -> Iterator[str]:
+    trained = sorted(table("rooms-snr/tables/snr_map.csv")["snr_db"].unique())
+    for method, label in METHODS.items():
+        matched = [on_map(method, snr).loc[snr].mean() for snr in trained]
+        wide = [on_map(method, None).loc[snr].mean() for snr in trained]
+        yield line(f"{label}, trained at this SNR", *map(points, matched))
+        yield line(f"{label}, trained over the range", *map(points, wide))
+
+
+def label_shares(experiment: str) -> list[float]:
+    counts = table(f"{experiment}/data/class_counts.csv")["test"]
+    return list(counts / counts.sum())
+
+
+def by_uses(method: str, uses: int) -> pd.DataFrame:
+    return tested("rooms-uses", "channel_uses", method=f"{method}-k{uses}", channel_uses=uses)
+
+
+def channel_uses() -> Iterator[str]:
+    shares, rows = label_shares("rooms-uses"), table("rooms-uses/tables/channel_uses.csv")
+    snrs, lengths = sorted(rows["tested_snr_db"].unique()), sorted(rows["channel_uses"].astype(int).unique())
+    for uses in lengths:
+        limits = [largest_accuracy(uses * bits_per_use(snr), shares) for snr in snrs]
+        reached = by_uses("proposed", uses).loc[snrs].mean(axis=1)
+        cells = [f"{points(share)} ({shown(100 * limit, '.0f')})" for share, limit in zip(reached, limits, strict=True)]
+        yield line(str(uses), *cells)
+    yield line("capacity = entropy", *(shown(uses_for(entropy(shares), snr), ".1f") for snr in snrs))
+
+
 QUOTES: dict[str, Callable[[], Iterator[str]]] = {
     "README.md": readme,
     "docs/findings.md": findings,
     "docs/settings-search.md": settings_search,
+    "docs/questions/costs.md": costs,
     "docs/benchmarks.md": benchmarks,
     "docs/questions/fading.md": fading,
     "docs/questions/silent-device.md": silent_device,
+    "docs/questions/channel-uses.md": channel_uses,
+    "docs/questions/snr-map.md": snr_map,
     "config/studies/README.md": studies,
 }
 

@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from browser import FLAGS, absent
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = (
@@ -73,6 +74,29 @@ def run_snakemake(folder: Path, *arguments: str, cores: int = 2) -> subprocess.C
         text=True,
         timeout=600,
     )
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+    """A browser that logs its requests; skips where there is none."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    chromedriver = shutil.which("chromedriver")
+    if not chromium or not chromedriver:
+        absent("chromium with chromedriver")
+    try:
+        import selenium  # noqa: F401
+    except ImportError:
+        absent("selenium (pip install '.[browser]')")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(chromedriver))
+    yield driver
+    driver.quit()
 
 
 @pytest.fixture

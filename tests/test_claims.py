@@ -15,7 +15,7 @@ from semcom.analysis.claims import (
     claim_verdicts,
     verdict_on,
 )
-from semcom.analysis.records import ROUNDS_COLUMNS, STEPS_COLUMNS
+from semcom.analysis.records import LEDGER, ROUNDS_COLUMNS, STEPS_COLUMNS
 from semcom.analysis.statistics import t_interval
 from semcom.analysis.tables import rounds_to_target
 from semcom.config.sections import TableSettings
@@ -225,4 +225,7 @@ def test_every_claim_has_a_statement_and_a_test():
         return 0.2 + 0.004 * r + jitter(seed)
 
     grid = runs(accuracy, methods=("proposed", "simclr", "barlow_twins", "supervised"))
-    assert set(claim_tests(grid, steps(lambda *_: 1.0), SETTINGS)["claim"]) == set(STATEMENTS)
+    priced = pd.DataFrame({"method": "proposed", "seed": SEEDS} | dict.fromkeys(LEDGER, 1))
+    stage_one = {"proposed": "proposed"}
+    tests = claim_tests(grid, steps(lambda *_: 1.0), SETTINGS, overhead=priced, stage_one=stage_one)
+    assert set(tests["claim"]) == set(STATEMENTS)

@@ -2,16 +2,20 @@
 
 import itertools
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from conftest import ROOT
+from semcom.analysis.accuracy_limit import entropy, largest_accuracy
 from semcom.analysis.evaluations import COLUMNS, collect_evaluations, summary
 from semcom.analysis.records import write_csv
 from semcom.common.errors import InputError
 from semcom.config.loading import load_config
-from semcom.figures.evaluations import conditions_figure, curves_figure, map_figure
-from semcom.figures.panels import save
+from semcom.config.merging import merged
+from semcom.figures.evaluations import conditions_figure, curves_figure, map_figure, uses_figure
+from semcom.figures.panels import MINUS, save
+from semcom.link.capacity import bits_per_use
 
 
 def made(
@@ -62,12 +66,13 @@ def test_the_map_frames_where_training_at_one_snr_beats_the_range_with_every_see
         return 0.6 if seed else 0.4  # with one seed of two
 
     table = made(("proposed", "wide"), (0.0, 10.0), (0.0, 10.0), accuracy=accuracy)
-    figure = map_figure(table, methods=["proposed"], over_range={"proposed": "wide"})
+    figure = map_figure(table, methods=["proposed"], over_range={"proposed": "wide"}, spans={"wide": [-5, 15]})
     axes = figure.axes[0]
     framed = sorted((round(patch.get_x() + 0.46), round(patch.get_y() + 0.44)) for patch in axes.patches)
     assert framed == [(0, 0), (1, 1)]
     assert [text.get_text() for text in axes.texts] == ["60", "50", "50", "60", "50", "50"]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["0 dB", "10 dB", "range"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["0 dB", "10 dB", f"{MINUS}5 to 15 dB"]
+    assert "in one case of 4." in figure._supxlabel.get_text().replace("\n", " ")
 
 
 def test_conditions_stand_in_rows_in_their_order(tmp_path):
@@ -128,12 +133,92 @@ def test_the_summary_leaves_diverged_runs_out_and_counts_them():
     assert found["accuracy_mean"].tolist() == pytest.approx([0.6, 0.6]) and found["accuracy_ci95_low"].isna().all()
 
 
+USES = {"proposed-k2": 2, "proposed-k8": 8, "supervised-k2": 2, "supervised-k8": 8}
+LINES = {method: method.split("-")[0] for method in USES}
+SHARES = [0.5, 0.3, 0.2]
+
+
+def by_uses(**changes):
+    """A table of methods that differ in their channel uses."""
+    table = made(tuple(USES), **changes)
+    return table.assign(channel_uses=table["method"].map(USES).astype(float))
+
+
+def test_a_panel_an_snr_has_accuracy_by_channel_uses_a_line_a_family():
+    table = by_uses(tested=(-10.0, 0.0), accuracy=lambda m, t, at, c, seed: USES[m] / 20 + seed / 50)
+    figure = uses_figure(table, lines=LINES, shares=SHARES)
+    assert [axes.get_title() for axes in figure.axes] == [f"(a) {MINUS}10 dB", "(b) 0 dB"]
+    for axes in figure.axes:
+        marked = [line for line in axes.lines if line.get_marker() != "None"]
+        assert [line.get_xdata().tolist() for line in marked] == [[2, 8], [2, 8]]
+        assert marked[0].get_ydata().tolist() == pytest.approx([11, 41])
+    assert [text.get_text() for text in figure.legends[0].get_texts()][:2] == ["Proposed", "Supervised"]
+
+
+def test_the_limit_is_that_of_the_panels_snr_and_meets_the_labels_entropy():
+    figure = uses_figure(by_uses(tested=(-5.0, 20.0)), lines=LINES, shares=SHARES)
+    for axes, snr_db in zip(figure.axes, (-5, 20), strict=True):
+        ((n, limit),) = [line.get_data() for line in axes.lines if len(line.get_xdata()) > 100]
+        wanted = [100 * largest_accuracy(uses * bits_per_use(snr_db), SHARES) for uses in n]
+        assert limit == pytest.approx(wanted) and n[0] == 1 and n[-1] == pytest.approx(8)
+    needed = entropy(SHARES) / bits_per_use(-5)
+    assert any(line.get_xdata() == pytest.approx([needed, needed]) for line in figure.axes[0].lines)
+    # At 20 dB the label fits into less than one use, left of the axis.
+    assert not any(np.ptp(line.get_xdata()) == 0 for line in figure.axes[1].lines)
+
+
+def test_a_diverged_link_is_no_point_and_is_counted(tmp_path):
+    table = by_uses(tested=(0.0,))
+    lost = (table["method"] == "proposed-k8") & (table["seed"] == 1)
+    table.loc[lost, ["accuracy", "channel_uses"]] = np.nan
+    table.loc[lost, "status"] = "diverged"
+    figure = uses_figure(table, lines=LINES, shares=SHARES)
+    (proposed, _) = [line for line in figure.axes[0].lines if line.get_marker() != "None"]
+    assert proposed.get_xdata().tolist() == [2]  # where both seeds are
+    assert "Proposed (1 of 4 diverged)" in [text.get_text() for text in figure.legends[0].get_texts()]
+    save(figure, [tmp_path / "figure.svg"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "figure: uses has a single number of channel uses; give methods of other encoder.features"),
+        ({"grid": {"snr_db": [0, 10]}}, "uses shows links of one training, and grid.snr_db has 2"),
+        ({"channel": {"snr_offset_db": {"rgb": 3.0}}}, "channel.snr_offset_db gives others"),
+        (
+            {"methods": {"two": {"like": "supervised"}}, "grid": {"methods": ["supervised", "two"]}},
+            "'supervised' and 'two', both like 'supervised', take 32 channel uses; leave one of them out",
+        ),
+        ({"evaluations": {"e": {"conditions": {"a": {}, "b": {}}}}}, "uses shows one condition"),
+    ],
+)
+def test_channel_uses_that_no_figure_can_show_are_refused(changes, said):
+    given = merged({"grid": {"snr_db": [10]}, "evaluations": {"e": {"figure": "uses", "snr_db": [0, 10]}}}, changes)
+    with pytest.raises(InputError, match=said):
+        load_config(ROOT / "tests/config.yaml", settings=given)
+
+
+def test_the_question_of_channel_uses_spans_its_snrs_and_features():
+    config = load_config(ROOT / "config/questions/channel-uses.yaml")
+    features = {config.encoder_settings(method).features for method in config.grid.methods}
+    assert features == {2, 4, 8, 16, 128} and len(config.grid.seeds) >= 2
+    assert {config.family(method) for method in config.grid.methods} == {
+        *("proposed", "simclr", "barlow_twins", "supervised")
+    }
+    for method in config.grid.methods:
+        low, high = config.finetune_settings(method).snr_range_db
+        assert (low, high) == (
+            min(config.evaluations["channel_uses"].snr_db),
+            max(config.evaluations["channel_uses"].snr_db),
+        )
+
+
 @pytest.mark.parametrize(
     ("evaluation", "said"),
     [
         ({"figure": "map"}, "a?.*map is over the SNR at test; give two or more under snr_db"),
         ({"figure": "curves", "snr_db": [10]}, "curves is over the SNR at test"),
-        ({"figure": "map", "snr_db": [0, 10], "conditions": {"a": {}, "b": {}}}, "a map shows one condition"),
+        ({"figure": "map", "snr_db": [0, 10], "conditions": {"a": {}, "b": {}}}, "figure: map shows one condition"),
         ({"figure": "pie"}, "evaluations.e.figure"),
         ({"figure": "curves", "snr_db": [0, float("inf")]}, "curves has no place for .inf"),
         ({"snr_db": [-1e6]}, "evaluations.e.snr_db.0"),

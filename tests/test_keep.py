@@ -73,7 +73,8 @@ def plant(root, config=CONFIG):
         (results / name).parent.mkdir(parents=True, exist_ok=True)
         (results / name).write_text(name)
     configure(results, config)
-    figures = {f"figures/{name}.png" for name in ("figure4", "figure5", "confusion", "gradients", "pretraining")}
+    names = [f"figure{number}{cost}" for number in (4, 5) for cost in ("", "_channel_uses", "_bits", "_airtime")]
+    figures = {f"figures/{name}.png" for name in (*names, "confusion", "gradients", "pretraining")}
     tables = {f"tables/{name}.csv" for name in artefacts.tables(config)}
     return results, {*figures, *tables, "data/class_counts.csv", "config.yaml", "provenance.csv"}
 

@@ -73,6 +73,8 @@ def test_any_part_of_the_grid_gives_tables_and_figures(tmp_path, seed, monkeypat
         assert pd.read_csv(target / "tables/summary.csv")["seeds"].sum() == len(second)
     assert ("figure4" in drawn) == any(run.label_fraction == 1 for run in second)
     assert ("figure5" in drawn) == any(run.label_fraction == 0.5 for run in second)
+    for name in ("figure4", "figure5"):
+        assert all((name in drawn) == (f"{name}_{cost}" in drawn) for cost in WHOLE.figures.costs)
     assert (target / "tables/by_labels.csv").is_file() == ("by_labels" in drawn) == bool(second)
     if second:
         assert pd.read_csv(target / "tables/by_labels.csv")["seeds"].sum() == len(second)
@@ -211,7 +213,7 @@ def test_a_whole_grid_gives_the_same_figures_and_tables_as_its_own(finished_copy
     done = run_snakemake(finished_copy, "partial", *TEST, cores=1)
     assert done.returncode == 0, done.stdout
     results = finished_copy / "results/test"
-    for name in ("figure4.svg", "figure5.png", "pretraining.pdf"):
+    for name in ("figure4.svg", "figure5.png", "figure4_airtime.svg", "figure5_bits.pdf", "pretraining.pdf"):
         assert (finished_copy / PARTIAL / "figures" / name).read_bytes() == (results / "figures" / name).read_bytes()
     for name in ("rounds", "summary", "rounds_to_target", "pretraining", "pretraining_overhead"):
         table = f"tables/{name}.csv"

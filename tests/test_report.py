@@ -1,17 +1,17 @@
 """The HTML report as a reader meets it: opened from disk in a real browser, and clicked through to figure 4."""
 
-import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from base64 import b64decode
 from pathlib import Path
 from urllib.parse import unquote
 
+import pandas as pd
 import pytest
 import yaml
+from browser import Page
 
 from conftest import run_snakemake
 
@@ -21,6 +21,8 @@ ITEMS = {
     "Figures": [
         "Figure 4: accuracy with 100 % of the labels",
         "Figure 5: accuracy with 50 % of the labels",
+        "Figure 4 against channel uses, with 100 % of the labels",
+        "Figure 5 against airtime, with 50 % of the labels",
         "Pre-training: loss and gradient norm",
     ],
     "Tables": [
@@ -31,39 +33,14 @@ ITEMS = {
     ],
     "Data": ["Contact sheet", "Scenes per class"],
 }
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --window-size=1400,900"
-).split()
-PATIENCE = 20  # seconds; a click takes effect in milliseconds, but a loaded machine may pause
 
 
-def absent(what: str) -> None:
-    """Skip, or fail where the surroundings promise a browser."""
-    if os.environ.get("SEMCOM_REQUIRE_BROWSER") == "1":
-        pytest.fail(f"SEMCOM_REQUIRE_BROWSER is set, and {what} is not installed")
-    pytest.skip(f"{what} is not installed")
-
-
-class Reader:
-    """A reader with a browser and nothing but the report: sees what is displayed, and clicks on it."""
+class Reader(Page):
+    """A reader of the report, who clicks on what is displayed."""
 
     def __init__(self, driver, report: Path):
-        self.driver = driver
-        self.report = report.as_uri()
-        self.driver.get(self.report)
+        super().__init__(driver, report)
         self.until(lambda: self.visible("//nav//*[normalize-space(text())='Figures']"))
-
-    def until(self, condition):
-        """What `condition` gives once it gives something, while React redraws the page."""
-        from selenium.common.exceptions import StaleElementReferenceException
-        from selenium.webdriver.support.ui import WebDriverWait
-
-        wait = WebDriverWait(self.driver, PATIENCE, 0.05, ignored_exceptions=[StaleElementReferenceException])
-        return wait.until(lambda _: condition())
-
-    def visible(self, xpath: str) -> list:
-        return [element for element in self.driver.find_elements("xpath", xpath) if element.is_displayed()]
 
     def click(self, xpath: str) -> None:
         self.until(lambda: self.visible(xpath))[0].click()
@@ -93,39 +70,6 @@ class Reader:
             return images and int(images[0].get_property("naturalWidth")) > 0 and images[0]
 
         return self.until(drawn)
-
-    def errors(self) -> list[str]:
-        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
-
-    def requested(self) -> set[str]:
-        """Every address that the page asked for, besides itself, what it carries within, and the browser's own tabs."""
-        events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        urls = {e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"}
-        assert any(url.startswith(self.report) for url in urls), "the browser's log must show at least the report"
-        urls |= set(self.driver.execute_script("return performance.getEntriesByType('resource').map(e => e.name)"))
-        return {url for url in urls if not url.startswith((self.report, "data:", "blob:", "chrome:"))}
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory):
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    chromedriver = shutil.which("chromedriver")
-    if not chromium or not chromedriver:
-        absent("chromium with chromedriver")
-    try:
-        import selenium  # noqa: F401
-    except ImportError:
-        absent("selenium (pip install '.[browser]')")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(chromedriver))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture
@@ -181,12 +125,40 @@ def test_the_contact_sheet_can_be_seen_from_its_top(reader):
     assert place["top"] >= 0 and place["right"] <= width  # what lies below the window can be scrolled to
 
 
-def test_the_start_page_says_what_was_run_and_leads_on(reader):
+def test_the_first_page_shows_figure_4_the_verdicts_and_the_way_on_but_no_graph(reader, finished):
     page = reader.until(lambda: reader.visible("//main | //div[h1 or .//h1][not(ancestor::nav)]"))[0].text
     said = ["Experiment test", "Methods: proposed, simclr, barlow twins, supervised", "SNR: 10 dB", "Labels: 100, 50 %"]
     assert not [words for words in said if words not in page]
+    figure = reader.until(lambda: reader.visible("//img[starts-with(@alt, 'Figure 4')]"))[0]
+    assert int(figure.get_property("naturalWidth")) > 0 and figure.size["width"] > 600
+    drawing = b64decode(figure.get_attribute("src").partition(",")[2])
+    assert drawing == (finished / "results/test/figures/figure4.svg").read_bytes()
+    claims = pd.read_csv(finished / "results/test/tables/claims.csv")
+    rows = [row.text.split() for row in reader.visible("//table[contains(@class, 'verdicts')]/tbody/tr")]
+    assert len(rows) == len(claims) > 5
+    for row, claim in zip(rows, claims.itertuples(), strict=True):
+        tests = f"{claim.tests_holds} of {claim.tests} hold" if claim.tests else "none"
+        assert f"{claim.statement} {claim.verdict} {tests}" in " ".join(row)
+    assert not reader.driver.find_elements("xpath", "//div[@id='rulegraph']")
     reader.click("//p/a[normalize-space()='Figures'] | //li//a[normalize-space()='Figures']")
     assert reader.until(lambda: reader.visible("//nav//tbody/tr"))
+    beside = reader.visible("//li//a[normalize-space()='file of its own']")[0].get_property("href")
+    assert beside == (finished / "results/test/explorer.html").as_uri()
+
+
+def test_the_graph_of_the_rules_stays_in_the_menu(reader):
+    reader.click("//nav//a[normalize-space()='Workflow']")
+    assert reader.until(lambda: reader.visible("//div[@id='rulegraph']//*[name()='canvas' or name()='svg']"))
+
+
+def test_the_explorer_works_within_the_report(reader):
+    assert reader.open_category("Explorer") == ["Curves, SNR at test, and tables to sort"]
+    reader.show("Curves, SNR at test, and tables to sort")
+    frame = reader.until(lambda: reader.visible("//iframe"))[0]
+    reader.driver.switch_to.frame(frame)
+    lines = "//div[@id='chart-curves']//*[contains(@class, 'mark-line')]//*[name()='path'][@d]"
+    assert len(reader.until(lambda: reader.visible(lines))) == 4
+    reader.driver.switch_to.default_content()
 
 
 def test_a_partial_configuration_and_a_snakemake_off_the_path_give_a_report(finished_copy):

@@ -49,7 +49,16 @@ def test_a_run_leaves_every_promised_file(finished):
     promised += [f"tables/{name}.csv" for name in ("rounds", "summary", "rounds_to_target", "claims", "claim_tests")]
     promised += [
         f"figures/{name}.{suffix}"
-        for name in ("figure4", "figure5", "pretraining", "gradients", "contact_sheet")
+        for name in (
+            "figure4",
+            "figure5",
+            "figure4_channel_uses",
+            "figure5_bits",
+            "figure5_airtime",
+            "pretraining",
+            "gradients",
+            "contact_sheet",
+        )
         for suffix in ("pdf", "svg", "png")
     ]
     for method in ("proposed", "simclr", "barlow_twins"):
@@ -119,7 +128,8 @@ def test_one_figure_needs_only_what_it_shows(checkout):
         ("link/modulation/literal.py", {"finetune": 8, "pretraining_tables": 1}, {"pretrain"}),
         ("link/fading/rician.py", {}, {"pretrain", "finetune", "ingest", "accuracy_figure"}),
         ("analysis/tables.py", {"tables": 1}, {"pretrain", "finetune", "ingest"}),
-        ("figures/accuracy.py", {"accuracy_figure": 2}, {"pretrain", "finetune", "ingest"}),
+        ("figures/accuracy.py", {"accuracy_figure": 2, "cost_figures": 2}, {"pretrain", "finetune", "ingest"}),
+        ("link/airtime.py", {"cost_figures": 2}, {"pretrain", "finetune", "accuracy_figure", "pretraining_tables"}),
         ("training/process.py", {"pretrain": 3, "finetune": 8}, {"ingest"}),
         ("models/precision.py", {"pretrain": 3, "finetune": 8}, {"ingest"}),
         ("common/reporting.py", {}, {"pretrain", "finetune", "ingest", "accuracy_figure"}),
@@ -139,6 +149,8 @@ def test_a_changed_source_runs_its_own_stage_again(finished_copy, changed, runs,
     ("changes", "runs", "rests"),
     [
         ({"tables": {"targets": [0.5]}}, {"tables": 1}, {"pretrain", "finetune", "accuracy_figure"}),
+        ({"ledger": {"bandwidth_hz": 2e6}}, {"cost_figures": 2}, {"pretrain", "finetune", "accuracy_figure", "tables"}),
+        ({"figures": {"costs": ["bits"]}}, {}, {"pretrain", "finetune", "accuracy_figure", "tables"}),
         ({"channel": {"modulation": "packed"}}, {"finetune": 8}, {"pretrain", "ingest"}),
         ({"grid": {"label_fractions": [1.0, 0.5, 0.8]}}, {"finetune": 4}, {"pretrain", "split"}),
         ({"grid": {"methods": ["proposed", "supervised"]}}, {"tables": 1}, {"pretrain", "finetune", "split"}),

@@ -56,6 +56,7 @@ rule claims:
         rounds=finetune_files("rounds.csv"),
         steps=pretrain_files("steps.csv"),
         round_steps=finetune_files("steps.csv"),
+        overhead=stage_one_overhead(),
         code=sources("semcom.analysis.claims", script="claims.py"),
     output:
         tests=f"{TABLES}/claim_tests.csv",
@@ -68,6 +69,7 @@ rule claims:
     params:
         settings=CONFIG.tables.model_dump(),
         methods=CONFIG.grid.methods,
+        stage_one=STAGE_ONE,
     message:
         f"Claims of {RESULTS}"
     script:

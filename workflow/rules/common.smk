@@ -331,6 +331,24 @@ def figure_label_fraction(wildcards):
     return LABEL_FRACTIONS[wildcards.figure]
 
 
+STAGE_ONE = {method: CONFIG.stage_one(method) for method in CONFIG.grid.methods}
+
+
+def stage_one_overhead():
+    """The table of what stage I would cost if the devices were apart; none where no method has a stage I."""
+    return f"{TABLES}/pretraining_overhead.csv" if CONFIG.pretrained_methods() else []
+
+
+def cost_titles(cost):
+    """What the report calls the paper's figures against a cost."""
+    return {
+        name: {
+            "item": f"Figure {name[-1]} against {cost.replace('_', ' ')}, with {spelled_percent(fraction or 0)} % of the labels"
+        }
+        for name, fraction in LABEL_FRACTIONS.items()
+    }
+
+
 def accuracy_by_rounds(wildcards):
     """The runs that a figure of `figures.accuracy_by` shows."""
     return finetune_files("rounds.csv", methods=ACCURACY_BY[wildcards.figure].methods)

@@ -203,6 +203,10 @@ if CONFIG.evaluations:
             figure=lambda wildcards: CONFIG.evaluations[wildcards.evaluation].figure,
             methods=lambda wildcards: drawn_methods(wildcards.evaluation),
             over_range=lambda wildcards: over_range(wildcards.evaluation),
+            spans=lambda wildcards: {
+                m: CONFIG.finetune_settings(m).snr_range_db for m in over_range(wildcards.evaluation).values()
+            },
+            lines=lambda wildcards: {m: CONFIG.family(m) for m in evaluated_methods(wildcards.evaluation)},
             conditions=lambda wildcards: CONFIG.condition_labels(wildcards.evaluation),
             labels=CONFIG.labels(),
         message:

@@ -1,4 +1,4 @@
-# Figures 4 and 5 of the paper, stage I, and the contact sheet. Each needs only the runs that it shows.
+# Figures 4 and 5 of the paper, what they cost, stage I, and the contact sheet. Each needs only the runs that it shows.
 
 
 rule accuracy_figure:
@@ -39,6 +39,46 @@ rule accuracy_figure:
         "Draw {wildcards.figure}"
     script:
         "../scripts/accuracy_figure.py"
+
+
+if CONFIG.figures.costs:
+
+    rule cost_figures:
+        """Figures 4 and 5 against channel uses, bits or airtime, with stage I free and priced: `figures.costs`."""
+        input:
+            rounds=figure_rounds,
+            overhead=stage_one_overhead(),
+            counts=f"{RESULTS}/data/class_counts.csv",
+            code=sources("semcom.figures.accuracy", "semcom.analysis.costs", script="cost_figures.py"),
+        output:
+            expand(f"{FIGURES}/{{{{figure}}}}_{{cost}}.{{suffix}}", cost=CONFIG.figures.costs, suffix=["pdf", "png"]),
+            **{
+                cost: report(
+                    f"{FIGURES}/{{figure}}_{cost}.svg",
+                    caption="../report/costs.rst",
+                    category="Figures",
+                    labels=lookup(dpath="{figure}", within=cost_titles(cost)),
+                )
+                for cost in CONFIG.figures.costs
+            },
+        log:
+            f"{RESULTS}/logs/{{figure}}_costs.log",
+        wildcard_constraints:
+            figure="figure[45]",
+        localrule: True
+        conda:
+            "../../envs/semcom.yaml"
+        params:
+            costs=CONFIG.figures.costs,
+            ledger=CONFIG.ledger.model_dump(),
+            stage_one=STAGE_ONE,
+            grid=CONFIG.grid.model_dump(),
+            label_fraction=figure_label_fraction,
+            labels=CONFIG.labels(),
+        message:
+            "Draw {wildcards.figure} against its costs"
+        script:
+            "../scripts/cost_figures.py"
 
 
 if CONFIG.figures.accuracy_by:

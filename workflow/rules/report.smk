@@ -27,6 +27,7 @@ TABLE_PAGES |= {
     for name in CONFIG.evaluations
 }
 ARTEFACTS = [f"{RESULTS}/{file}" for file in [*artefacts.files(CONFIG), "config.yaml", "data/class_counts.csv"]]
+ARTEFACTS.append(EXPLORER)
 if CONFIG.tables.trials in {Path(file).stem for file in ARTEFACTS}:
     refuse(
         f"{os.path.relpath(FILE)}: tables.trials: '{CONFIG.tables.trials}' is the name of another table or figure; take a "
@@ -35,7 +36,9 @@ if CONFIG.tables.trials in {Path(file).stem for file in ARTEFACTS}:
 
 NOT_NAMED = "SEMCOM_NOT_NAMED"  # tells the second Snakemake, which reads the same rules, what the first page says
 if NOT_NAMED in os.environ:
-    config["not_named"] = os.environ[NOT_NAMED]
+    from semcom.figures.first_page import first_page
+
+    config["first_page"] = first_page(CONFIG) | {"not_named": os.environ[NOT_NAMED]}
 
 CAPTIONS = []  # those that were fetched change with their version alone
 if CHECKOUT:
@@ -101,7 +104,10 @@ rule html_report:
         config=f"{RESULTS}/config.yaml",
         captions=CAPTIONS,
         style=report_source("style.css"),
-        code=[os.path.relpath(CHECKOUT / "workflow/rules/report.smk")] if CHECKOUT else [],  # the command below
+        metadata=report_source("metadata.yaml"),
+        code=[os.path.relpath(path) for path in source_files("semcom.figures.first_page")]
+        + ([os.path.relpath(CHECKOUT / "workflow/rules/report.smk")] if CHECKOUT else []),
+        # the command below
     output:
         REPORT,
     log:
@@ -120,5 +126,6 @@ rule html_report:
         f"{NOT_NAMED}={{params.not_named:q}} "
         "{params.python:q} -m snakemake --snakefile {params.snakefile:q} --configfile {input.config:q} --nolock "
         "--profile none --workflow-profile none --report {params.temporary:q}.$$.tmp.html "
-        "--report-stylesheet {input.style:q} -- {input.artefacts:q} > {log:q} 2>&1 && "
+        "--report-stylesheet {input.style:q} --report-metadata {input.metadata:q} "
+        "-- {input.artefacts:q} > {log:q} 2>&1 && "
         "mv {params.temporary:q}.$$.tmp.html {output:q} || {{ rm -f {params.temporary:q}.$$.tmp.html; exit 1; }}"

@@ -5,6 +5,7 @@ rule tables:
     """All rounds in one tidy table, the summary, and what it costs to reach a target."""
     input:
         rounds=finetune_files("rounds.csv"),
+        overhead=stage_one_overhead(),
         code=sources("semcom.analysis.tables", script="tables.py"),
     output:
         rounds=f"{TABLES}/rounds.csv",
@@ -28,6 +29,7 @@ rule tables:
     params:
         settings=CONFIG.tables.model_dump(),
         methods=CONFIG.grid.methods,
+        stage_one=STAGE_ONE,
     message:
         f"Tables of {RESULTS}"
     script:

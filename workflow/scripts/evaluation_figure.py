@@ -16,7 +16,9 @@ with reported_to(snakemake.log[0]):
     scenes = pd.read_csv(snakemake.input.counts)[split]
     asked = {"methods": given.methods, "labels": given.labels}
     if given.figure == "map":
-        figure = evaluations.map_figure(table, over_range=given.over_range, **asked)
+        figure = evaluations.map_figure(table, over_range=given.over_range, spans=given.spans, **asked)
+    elif given.figure == "uses":
+        figure = evaluations.uses_figure(table, lines=given.lines, shares=scenes / scenes.sum(), labels=given.labels)
     else:
         draw = {"curves": evaluations.curves_figure, "conditions": evaluations.conditions_figure}[given.figure]
         majority = scenes.max() / scenes.sum()

@@ -1,5 +1,8 @@
 """Glue: tables of stage II."""
 
+import pandas as pd
+
+from semcom.analysis.costs import with_costs
 from semcom.analysis.records import collect_rounds, told_split, write_csv, write_rounds
 from semcom.analysis.tables import rounds_to_target, summary
 from semcom.common.reporting import reported_to
@@ -10,5 +13,7 @@ with reported_to(snakemake.log[0]):
     rounds = collect_rounds(snakemake.input.rounds, methods=methods)
     write_rounds(rounds, snakemake.output.rounds)
     write_csv(summary(rounds, settings, methods=methods), snakemake.output.summary)
-    targets = rounds_to_target(rounds, settings, methods=methods, split=told_split(rounds))
+    overhead = snakemake.input.get("overhead")
+    priced = with_costs(rounds, pd.read_csv(overhead), snakemake.params.stage_one) if overhead else rounds
+    targets = rounds_to_target(priced, settings, methods=methods, split=told_split(rounds))
     write_csv(targets, snakemake.output.rounds_to_target)

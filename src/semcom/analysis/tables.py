@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from semcom.analysis.costs import LEDGER_COLUMNS
 from semcom.analysis.records import RUN, STEPS_RUN, by_method, shown
 from semcom.analysis.statistics import BOOTSTRAP_SAMPLES, bootstrap_median_interval, cost_ratio, t_interval
 from semcom.common.errors import InputError
@@ -24,11 +25,8 @@ from semcom.config.experiment import BASELINE
 from semcom.config.sections import TableSettings
 
 _PANEL = ["experiment", "split", "label_fraction", "snr_db"]  # methods are compared within one
-_COSTS = {  # unit -> the columns whose sum is a run's cumulative cost
-    "rounds": ["round"],
-    "channel_uses": ["uplink_channel_uses", "downlink_channel_uses"],
-    "bits": ["uplink_bits", "downlink_bits"],
-}
+_COSTS = {"rounds": ["round"], **LEDGER_COLUMNS}  # unit -> the columns whose sum is a run's cumulative cost
+_PRICE, _APART = "stage_one_channel_uses", "channel_uses_apart"
 
 
 # Statistics
@@ -135,7 +133,8 @@ def rounds_to_target(
     Costs are uplink and downlink together, over all devices, up to that round.
 
     Args:
-        rounds: of `collect_rounds`, in any order of rows.
+        rounds: of `collect_rounds`, in any order of rows; where `costs.with_costs` added the price of stage I, the table
+            has the channel uses with it, too.
         methods: the grid's, in the order of the rows.
 
     Returns:
@@ -144,7 +143,8 @@ def rounds_to_target(
         channel_uses and bits: median_<unit> (inf where half of the seeds or more are censored), <unit>_text (the same,
         or `> R`), ci95_low_<unit>, ci95_high_<unit> (bootstrap over seeds) and, except bits,
         <unit>_ratio_to_supervised (of the medians, as `statistics.cost_ratio` has it; where the supervised one is
-        infinite, it counts with its R).
+        infinite, it counts with its R). With the price of stage I: its median over the seeds, stage_one_channel_uses,
+        and the columns of one more unit, channel_uses_apart, the channel uses of both stages if devices are apart.
     """
     rounds = rounds[rounds["split"] == split].sort_values("round")
     if rounds.empty:
@@ -153,7 +153,8 @@ def rounds_to_target(
     survivors = ends[(ends["method"] == BASELINE) & (ends["status"] == "ok")]
     plateaus = survivors.groupby(_PANEL)["accuracy"].mean()
     costs = {unit: rounds[columns].sum(axis=1) for unit, columns in _COSTS.items()}
-    rounds = rounds[[*RUN, "split", "accuracy", "status"]].assign(**costs)
+    priced, apart = ([_PRICE], [_APART]) if _PRICE in rounds else ([], [])
+    rounds = rounds[[*RUN, "split", "accuracy", "status", *priced]].assign(**costs)
     rows = []
     for key, panel in rounds.groupby(_PANEL):
         plateau = plateaus.get(key, np.nan)
@@ -163,21 +164,22 @@ def rounds_to_target(
             row |= {"target_accuracy": share * plateau} | _seeds(runs)
             reached, bounds = _costs_to_target(cell, share * plateau, panel[list(_COSTS)].max(), settings)
             row |= {"reached": int(np.isfinite(reached["rounds"]).sum()) if np.isfinite(plateau) else pd.NA}
-            for unit in _COSTS:
+            row |= {_PRICE: cell.groupby("seed")[_PRICE].first().median(skipna=False)} if priced else {}
+            for unit in (*_COSTS, *apart):
                 cost = _cost(unit, reached[unit].to_numpy(), bounds[unit], bootstrap_samples, bootstrap_seed)
                 row |= cost if np.isfinite(plateau) else {name: "" if "text" in name else np.nan for name in cost}
                 row |= {f"_spent_{unit}": bounds[unit].median()}
             rows.append(row)
     table = _by_panel(pd.DataFrame(rows).astype({"reached": "Int64"}), methods)
     targets = [table[name] for name in (*_PANEL, "target_share")]
-    for unit in ("rounds", "channel_uses"):
+    for unit in ("rounds", "channel_uses", *apart):
         supervised, spent = (
             table[name].where(table["method"] == BASELINE).groupby(targets).transform("max")
             for name in (f"median_{unit}", f"_spent_{unit}")
         )
         ratio = [cost_ratio(*three) for three in zip(table[f"median_{unit}"], supervised, spent, strict=True)]
         table.insert(table.columns.get_loc(f"ci95_high_{unit}") + 1, f"{unit}_ratio_to_supervised", ratio)
-    return table.drop(columns=[f"_spent_{unit}" for unit in _COSTS])
+    return table.drop(columns=[f"_spent_{unit}" for unit in (*_COSTS, *apart)])
 
 
 def pretraining_summary(steps: pd.DataFrame, *, methods: Sequence[str]) -> pd.DataFrame:
@@ -219,7 +221,10 @@ def _interval(name: str, values: pd.Series) -> dict[str, float]:
 def _costs_to_target(
     cell: pd.DataFrame, target: float, longest: pd.Series, settings: TableSettings
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Costs of each seed in each unit, two tables: infinite where censored, and where censored the run's length."""
+    """Costs of each seed in each unit, two tables: infinite where censored, and where censored the run's length.
+
+    With the price of stage I also in channel uses of both stages.
+    """
     reached, bounds = [], []
     for _, run in cell.groupby("seed"):
         first = first_held(
@@ -228,13 +233,16 @@ def _costs_to_target(
         end = run.iloc[-1] if run["status"].iloc[-1] == "ok" else longest
         reached.append({unit: np.inf if first is None else float(run[unit].iloc[first]) for unit in _COSTS})
         bounds.append({unit: end[unit] if first is None else run[unit].iloc[first] for unit in _COSTS})
+        if _PRICE in run:
+            for costs in (reached[-1], bounds[-1]):
+                costs[_APART] = costs["channel_uses"] + run[_PRICE].iloc[0]
     return pd.DataFrame(reached), pd.DataFrame(bounds)
 
 
 def _cost(unit: str, reached: np.ndarray, bounds: pd.Series, samples: int, seed: int) -> dict[str, float | str]:
     median = float(np.median(reached))
     low, high = bootstrap_median_interval(reached, samples=samples, seed=seed)
-    text = shown(median) if np.isfinite(median) else f"> {shown(float(bounds.median()))}"
+    text = "" if np.isnan(median) else f"> {shown(float(bounds.median()))}" if np.isinf(median) else shown(median)
     return {f"median_{unit}": median, f"{unit}_text": text, f"ci95_low_{unit}": low, f"ci95_high_{unit}": high}
 
 

@@ -25,9 +25,15 @@ def label_fractions(config: Config) -> dict[str, float | None]:
     return {"figure4": config.figures.figure4_label_fraction, "figure5": config.figures.figure5_label_fraction}
 
 
+def cost_figures(config: Config, figure: str) -> dict[str, str]:
+    """Names of one of the paper's figures against costs, by the cost."""
+    return {cost: f"{figure}_{cost}" for cost in config.figures.costs}
+
+
 def figures(config: Config) -> list[str]:
     """Names of the figures that `all` makes: `figures/<name>` in each of `FORMATS`."""
     names = [name for name, fraction in label_fractions(config).items() if fraction is not None]
+    names += [drawn for name in names for drawn in cost_figures(config, name).values()]
     names += [*config.figures.accuracy_by, *(name for name, asked in config.evaluations.items() if asked.figure)]
     names += ["confusion", "gradients", CONTACT_SHEET]
     return names + (["pretraining"] if config.pretrained_methods() else [])

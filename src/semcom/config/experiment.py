@@ -446,6 +446,44 @@ class Config(Settings):
                         f"{where}.figure: {evaluation.figure} is over the SNR at test, and method '{method}' goes along a "
                         f"trace in condition '{condition}'; take conditions, or set its channel.snr_trace to null"
                     )
+        if evaluation.figure == "uses":
+            self._check_uses(where, name)
+
+    def _check_uses(self, where: str, name: str) -> None:
+        """Accuracy against channel uses needs one SNR of the whole link, and one method at each number of uses of a line."""
+        evaluation = self.evaluations[name]
+        ((condition, settings),) = evaluation.conditions.items()
+        if len(self.grid.snr_db) > 1:
+            raise ValueError(
+                f"{where}.figure: uses shows links of one training, and grid.snr_db has {len(self.grid.snr_db)}; leave one "
+                "of them, or take map"
+            )
+        lines: dict[str, dict[int, str]] = {}
+        for method in evaluation.methods or self.grid.methods:
+            channel = self.condition_channel(name, condition, method)
+            for key, given in (
+                ("snr_offset_db", any(channel.snr_offset_db.values())),
+                ("snr_trace", channel.snr_trace),
+            ):
+                if given:
+                    raise ValueError(
+                        f"{where}.figure: uses draws what the channel carries at one SNR, and channel.{key} gives others; "
+                        f"leave it out in conditions.{condition}, or take conditions"
+                    )
+            sending = [m for m in self.modalities_of(method) if m not in settings.silent]
+            uses = len(sending) * _channel_uses(channel, self.encoder_settings(method).features)
+            line = lines.setdefault(self.family(method), {})
+            if uses in line:
+                raise ValueError(
+                    f"{where}.methods: '{line[uses]}' and '{method}', both like '{self.family(method)}', take {uses} channel "
+                    "uses; leave one of them out"
+                )
+            line[uses] = method
+        if len({uses for line in lines.values() for uses in line}) < 2:
+            raise ValueError(
+                f"{where}.figure: uses has a single number of channel uses; give methods of other encoder.features, or take "
+                "curves"
+            )
 
     def _check_condition(self, at: str, method: str, channel: ChannelSettings) -> None:
         features = self.encoder_settings(method).features
@@ -573,9 +611,7 @@ class Config(Settings):
 
     def pilots(self, method: str) -> int:
         """Channel uses that a device of a method spends on pilots with each block of features."""
-        estimation = self.channel_settings(method).estimation
-        functions = plugins.load("semcom.link.estimation", estimation.name)
-        return functions.channel_uses(functions.Options(**estimation.options))
+        return _pilots(self.channel_settings(method))
 
     def modalities_of(self, method: str) -> list[str]:
         """The devices of a method: its own, or all."""
@@ -690,6 +726,18 @@ class Config(Settings):
 def _received_values(channel: ChannelSettings, features: int) -> int:
     modulation = plugins.load("semcom.link.modulation", channel.modulation.name)
     return modulation.received_values(features, modulation.Options(**channel.modulation.options))
+
+
+def _channel_uses(channel: ChannelSettings, features: int) -> int:
+    """Channel uses of one device and scene, pilots included."""
+    modulation = plugins.load("semcom.link.modulation", channel.modulation.name)
+    return modulation.channel_uses(features, modulation.Options(**channel.modulation.options)) + _pilots(channel)
+
+
+def _pilots(channel: ChannelSettings) -> int:
+    """Channel uses of one device and scene that are pilots."""
+    estimation = plugins.load("semcom.link.estimation", channel.estimation.name)
+    return estimation.channel_uses(estimation.Options(**channel.estimation.options))
 
 
 def _link_options() -> Iterator[tuple[str, str, list[str]]]:

@@ -16,7 +16,8 @@ from semcom.config.sections import AccuracyBySettings, GridSettings
 
 GRID_AXES = {"label_fraction": "label_fractions", "snr_db": "snr_db"}  # the axis, and its key under `grid:`
 TAKEN = (  # figures and tables that rules of their own make
-    *("figure4", "figure5", "pretraining", "gradients", "contact_sheet", "confusion", "per_class"),
+    *(f"{figure}{cost}" for figure in ("figure4", "figure5") for cost in ("", "_channel_uses", "_bits", "_airtime")),
+    *("pretraining", "gradients", "contact_sheet", "confusion", "per_class"),
     *("rounds", "summary", "rounds_to_target", "pretraining_overhead", "claims", "claim_tests"),
 )
 

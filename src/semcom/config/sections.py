@@ -330,9 +330,9 @@ class EvaluationSettings(Settings):
         "SNRs in dB to test at, each system at each; null: the SNR that it was trained at", default=None, min_length=1
     )
     channel_draws: int | None = ours("channel realisations; null: finetune.channel_draws", default=None, gt=0)
-    figure: Literal["curves", "map", "conditions"] | None = ours(
-        "figures/<name>: curves of accuracy against SNR at test, a map of trained by tested SNR, or conditions in rows; "
-        "null: the table alone",
+    figure: Literal["curves", "map", "conditions", "uses"] | None = ours(
+        "figures/<name>: curves of accuracy against SNR at test, a map of trained by tested SNR, conditions in rows, or "
+        "accuracy against the channel uses of an inference, with the limit of the channel; null: the table alone",
         default=None,
     )
     conditions: dict[Name, ConditionSettings] = ours(
@@ -350,8 +350,8 @@ class EvaluationSettings(Settings):
             raise ValueError(
                 "figure: curves has no place for .inf on its axis; leave it out of snr_db, or take conditions"
             )
-        if self.figure == "map" and len(self.conditions) > 1:
-            raise ValueError("figure: a map shows one condition; leave one under conditions, or take curves")
+        if self.figure in ("map", "uses") and len(self.conditions) > 1:
+            raise ValueError(f"figure: {self.figure} shows one condition; leave one under conditions, or take curves")
         return self
 
     @field_validator("snr_db")
@@ -408,6 +408,13 @@ class TableSettings(Settings):
 
 class LedgerSettings(Settings):
     bits_per_value: int = silent("bits a digital link would spend on one real value", gt=0)
+    bandwidth_hz: float = silent("bandwidth in Hz, for airtime alone: no accuracy depends on it", default=1.0e6, gt=0)
+    roll_off: float = silent(
+        "roll-off of the pulses, for airtime alone: bandwidth / (1 + roll-off) symbols a second",
+        default=0.25,
+        ge=0,
+        le=1,
+    )
 
 
 class AccuracyBySettings(Settings):
@@ -441,11 +448,19 @@ class FigureSettings(Settings):
     accuracy_by: dict[Name, AccuracyBySettings | None] = ours(
         "figures/<name> and tables/<name>.csv of accuracy at the end of training; null: not that one", default={}
     )
+    costs: list[Literal["channel_uses", "bits", "airtime"]] = ours(
+        "figures 4 and 5 once more against each of these costs, with stage I free and priced; []: none", default=[]
+    )
 
     @field_validator("accuracy_by")
     @classmethod
     def _asked(cls, figures: dict[str, AccuracyBySettings | None]) -> dict[str, AccuracyBySettings | None]:
         return {name: figure for name, figure in figures.items() if figure is not None}
+
+    @field_validator("costs")
+    @classmethod
+    def _distinct(cls, values: list) -> list:
+        return distinct(values)
 
 
 class ComputeSettings(Settings):

@@ -1,4 +1,5 @@
-"""Trained links under other conditions: accuracy against tested SNR, trained by tested SNR, and condition by condition.
+"""Trained links under other conditions: accuracy against tested SNR, trained by tested SNR, condition by condition, and
+against the channel uses of an inference.
 
 In:  `analysis.evaluations.collect_evaluations`, of one label fraction and one split.
 """
@@ -12,12 +13,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from semcom.analysis.accuracy_limit import entropy, largest_accuracy
 from semcom.analysis.statistics import t_interval
 from semcom.figures import panels, style
+from semcom.link.capacity import bits_per_use, uses_for
 
 REFERENCE = {"color": "0.45", "linewidth": 0.8, "dashes": (6, 3), "zorder": 1}
 MOST_TICKS = 9  # at the SNRs themselves; with more, matplotlib places them
 APART = 0.16  # of a row, between methods at one condition
+LIMIT = {"color": "0.3", "linewidth": 0.9, "zorder": 2}
+BEYOND = "0.92"  # what no system can reach
+WHOLE_LABEL = {"color": "0.3", "linewidth": 0.9, "linestyle": (0, (1, 1.5)), "zorder": 2}
+LIMIT_POINTS = 300  # of the curve
 
 
 def curves_figure(
@@ -83,16 +90,18 @@ def map_figure(
     *,
     methods: Sequence[str],
     over_range: Mapping[str, str],
+    spans: Mapping[str, Sequence[float]],
     labels: Mapping[str, str] | None = None,
 ) -> Figure:
     """Accuracy by the SNR a system was trained at, a row, and that at test, a column: a panel a method.
 
-    The lowest row is of the method that is trained over a range of SNRs. Where a system that was trained at one SNR beats
-    it with every seed, the cell has a frame.
+    The lowest row, set apart, is of the method that is trained over a range of SNRs. Where a system that was trained at one
+    SNR beats it with every seed, the cell has a frame.
 
     Args:
         methods: to show, each trained at the SNRs of the grid.
         over_range: of each of them the method that is trained over the range, if there is one.
+        spans: of each method that is trained over a range, its ends in dB.
         labels: what methods are called, as in `style.method_styles`.
     """
     tested = sorted(set(table["tested_snr_db"]))
@@ -117,10 +126,13 @@ def map_figure(
             ranged = over_range.get(method)
             if ranged is not None:
                 wide = _by_seed(table[(table["method"] == ranged) & (table["snr_db"] == trained[0])])
-                names.append("range")
+                low, high = spans[ranged]
+                names.append(f"{panels.on_axis(low)} to {panels.decibels(high)}")
                 values.append([_mean(wide, trained[0], at) for at in tested])
             shares = np.array(values)
             axes.imshow(shares, cmap="Blues", vmin=0, vmax=top, aspect="auto")
+            if ranged is not None:
+                axes.axhline(len(trained) - 0.5, color="white", linewidth=3, zorder=0.5)
             for (i, j), share in np.ndenumerate(shares):
                 if np.isfinite(share):
                     color = "white" if share > 0.6 * top else "0.15"
@@ -136,11 +148,15 @@ def map_figure(
             axes.set_xlabel("SNR at test (dB)")
             if number % columns == 0:
                 axes.set_ylabel("Trained at")
-        frames = (
-            "Framed: trained at one SNR, a system beats that trained over the range with every seed." if framed else ""
-        )
-        seeds = _count(table["seed"].nunique())
-        panels.note_below(figure, f"{_split(table)} accuracy in %, mean over {seeds} and the channel draws.", frames)
+        seeds = table["seed"].nunique()
+        frames = ""
+        if framed:
+            frames = (
+                "Framed: trained at one SNR, a system beats that trained over the range with every seed. Of two that are "
+                f"equally good, one does so in one case of {2**seeds}."
+            )
+        drawn = f"{_split(table)} accuracy in %, mean over {_count(seeds)} and the channel draws."
+        panels.note_below(figure, drawn, frames)
     return figure
 
 
@@ -202,6 +218,83 @@ def _points_note(table: pd.DataFrame) -> str:
         return f"{'Mean over ' + over.rstrip(', ') + '; a' if over else 'A'} single seed."
     bar = "95 % t-interval" if seeds >= panels.INTERVAL_SEEDS else "range"
     return f"Mean over {over}{_count(seeds)} and the channel draws; bar: {bar} over the seeds."
+
+
+def uses_figure(
+    table: pd.DataFrame,
+    *,
+    lines: Mapping[str, str],
+    shares: Sequence[float],
+    labels: Mapping[str, str] | None = None,
+) -> Figure:
+    """Accuracy against the channel uses of an inference, a panel an SNR at test: mean and band over the seeds.
+
+    Each panel has the largest accuracy that so many uses can carry at its SNR (`analysis.accuracy_limit`), and the uses in
+    which the capacity carries the whole label.
+
+    Args:
+        lines: of each method to show, the line that it is a point of; at each number of uses a line has one method.
+        shares: of the classes among the split's scenes.
+        labels: what lines are called, as in `style.method_styles`.
+    """
+    table = table[table["method"].isin(list(lines))].assign(line=table["method"].map(lines))
+    tested, uses = sorted(set(table["tested_snr_db"])), sorted(set(table["channel_uses"].dropna()))
+    looks = style.method_styles(list(dict.fromkeys(lines.values())), labels)
+    cells = {
+        (at, line): table[(table["tested_snr_db"] == at) & (table["line"] == line)] for at in tested for line in looks
+    }
+    curves = {
+        key: cell[cell["status"] == "ok"].pivot(index="channel_uses", columns="seed", values="accuracy").dropna()
+        for key, cell in cells.items()
+    }
+    band, band_note = panels.band(curves.values())
+    span = np.geomspace(1, uses[-1], LIMIT_POINTS)
+    label_bits = entropy(shares)
+    columns = min(4, len(tested))
+    rows = -(-len(tested) // columns)
+    with style.applied():
+        width = style.DOUBLE_COLUMN if columns > 1 else style.SINGLE_COLUMN
+        figure = Figure(figsize=(width, 1.95 * rows), layout="constrained")
+        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        for axes in grid.ravel()[len(tested) :]:
+            axes.remove()
+        for number, (axes, at) in enumerate(zip(grid.ravel(), tested, strict=False)):
+            axes.set_title((f"({chr(97 + number)}) " if len(tested) > 1 else "") + panels.decibels(at))
+            limit = [100 * largest_accuracy(n * bits_per_use(at), shares) for n in span]
+            axes.fill_between(span, limit, 100, color=BEYOND, linewidth=0, zorder=0)
+            axes.plot(span, limit, **LIMIT)
+            if span[0] <= uses_for(label_bits, at) <= span[-1]:
+                axes.axvline(uses_for(label_bits, at), **WHOLE_LABEL)
+            for order, (line, look) in enumerate(looks.items()):
+                if not curves[at, line].empty:
+                    panels.draw_mean(axes, 100 * curves[at, line], look, band, order=order, of=len(looks))
+            axes.axhline(100 * max(shares), **REFERENCE)
+            axes.set_xscale("log", base=2)
+            if len(uses) <= MOST_TICKS:
+                axes.set_xticks(uses, [panels.on_axis(n) for n in uses])
+            axes.set_xticks([], minor=True)
+            axes.set_xlim(span[0], span[-1] * 1.15)
+            axes.set_ylim(0, 100)
+            if number + columns >= len(tested):  # the lowest of its column
+                axes.tick_params(labelbottom=True)
+                axes.set_xlabel("Channel uses")
+        for axes in grid[:, 0]:
+            axes.set_ylabel(f"{_split(table)} accuracy (%)")
+        handles = []
+        for line, look in looks.items():
+            counts = [(int(cells[at, line]["status"].ne("ok").sum()), len(cells[at, line])) for at in tested]
+            handles.append(panels.legend_handle(look, look.label + panels.diverged_note(counts)))
+        for drawn, label in ((LIMIT, "Limit of the channel"), (WHOLE_LABEL, "Capacity = entropy of the label")):
+            handles.append(
+                Line2D([], [], label=label, **{key: value for key, value in drawn.items() if key != "zorder"})
+            )
+        panels.legend_above(figure, handles + _majority_handle(max(shares)))
+        panels.note_below(
+            figure,
+            f"Channel uses of one inference, all devices together. {band_note} Grey: no system can be there, as the channel "
+            f"carries too few of the label's {label_bits:.2f} bits.",
+        )
+    return figure
 
 
 def _point(axes: Axes, cell: pd.DataFrame, y: float, look: style.MethodStyle) -> None:

@@ -3,6 +3,7 @@
 And `save`, which writes a figure's files.
 """
 
+import math
 import re
 import textwrap
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -12,6 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
 
 from semcom.analysis.statistics import t_interval
 from semcom.common.errors import InputError
@@ -21,6 +23,7 @@ from semcom.figures import style
 
 INTERVAL_SEEDS = 4  # with fewer, t-intervals say little (t = 12.7 for two), so the band shows the extremes instead
 MARKERS = 7  # a curve
+FEW_DECADES = 30  # the last over the first value of a logarithmic axis, below which decades alone say too little
 PLAIN_BANDS = 4  # in an axes; with more, each is fainter, or they would cover one another
 MINUS = "\N{MINUS SIGN}"  # wider than the hyphen that Python writes, as figures on axes have it
 
@@ -64,6 +67,16 @@ def in_a_row(count: int) -> tuple[Figure, list[Axes]]:
     for axes in grid[count:]:
         axes.remove()
     return figure, list(grid[:count])
+
+
+def logarithmic_from(axes: Axes, low: float, high: float) -> None:
+    """A logarithmic horizontal axis with decades named, or 1, 2 and 5 of each where there are few."""
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    few = high / low < FEW_DECADES
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
+    axes.xaxis.set_major_formatter(LogFormatterSciNotation(minor_thresholds=(math.inf, math.inf)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def by_seed(cell: pd.DataFrame, x: str, y: str, *, diverged: bool) -> pd.DataFrame:
@@ -123,12 +136,16 @@ def draw_mean(
 
 
 def draw_diverged(axes: Axes, curves: pd.DataFrame, look: style.MethodStyle, *, level: float) -> None:
-    """Each diverged run by itself, up to a cross at its last finite value; without one, at `level` of the axes."""
+    """Each diverged run by itself, up to a cross at its last finite value; without one, at `level` of the axes.
+
+    A run that ended before it has a place on the axis, as at 0 of a logarithmic one, has its cross at the left edge.
+    """
     cross = {"color": look.color, "marker": "x", "markersize": 5.5, "markeredgewidth": 1.4, "clip_on": False}
     for seed in curves:
         run = curves[seed].dropna()
         if run.empty:
-            axes.plot(curves.index[0], level, transform=axes.get_xaxis_transform(), zorder=5, **cross)
+            place = axes.get_xlim()[0] if curves.empty else curves.index[0]
+            axes.plot(place, level, transform=axes.get_xaxis_transform(), zorder=5, **cross)
             continue
         axes.plot(run.index, run, color=look.color, linewidth=0.6, alpha=0.7, zorder=2)
         axes.plot(run.index[-1], run.iloc[-1], zorder=5, **cross)
