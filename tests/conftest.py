@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from browser import FLAGS, absent
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from browser import Page
 
+from browser import Page
 from conftest import ROOT, run_snakemake
 from semcom.analysis.costs import with_costs
 from semcom.analysis.evaluations import COLUMNS as EVALUATION_COLUMNS

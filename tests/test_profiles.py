@@ -16,7 +16,7 @@ from semcom.runs.slurm_preflight import Nodes, Request, check, faults, parse_sin
 
 PROFILES = ("slurm-gpu", "slurm-cpu", "local-gpu")
 TRAINING = {"pretrain", "finetune", "calibrate"}
-QUEUED = TRAINING | {"render_rooms", "ingest", "evaluate"}
+QUEUED = TRAINING | {"render_rooms", "ingest", "evaluate", "baselines_of_seed"}
 # In the format that we ask of sinfo: two kinds of GPU node, one of them with the socket of each GPU; nodes without.
 SINFO = """\
 gpu*|mix|32|256000|gpu:a100:4(S:0-1)|1-00:00:00

@@ -11,8 +11,8 @@ from urllib.parse import unquote
 import pandas as pd
 import pytest
 import yaml
-from browser import Page
 
+from browser import Page
 from conftest import run_snakemake
 
 pytestmark = pytest.mark.slow

@@ -13,6 +13,7 @@ Each line imports from itself and from those above it, never from below; a test 
     losses                 eqs. (7) to (14), (18), (19), and other methods' losses with their networks of stage I
     runs                   one run's life: lock, checkpoint, signals, provenance; the state of a grid
     training               stages I and II, Algorithm 1
+    baselines              other ways to the server over the same link: labels, posteriors, images
     analysis               what runs leave, and what follows from it: tables, trials, claims
     figures                what a reader sees
     planning               what it takes in full, and how far it is

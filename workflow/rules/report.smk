@@ -26,6 +26,11 @@ TABLE_PAGES |= {
     f"tables/{name}_summary": ("Tables", f"{name}: trained links under other conditions", "evaluation_summary")
     for name in CONFIG.evaluations
 }
+for name in CONFIG.baselines:
+    TABLE_PAGES |= {
+        f"tables/{name}_verdict": ("Tables", f"{name}: which way to the server is best", "baselines"),
+        f"tables/{name}_training": ("Tables", f"{name}: what training sends", "baselines"),
+    }
 ARTEFACTS = [f"{RESULTS}/{file}" for file in [*artefacts.files(CONFIG), "config.yaml", "data/class_counts.csv"]]
 ARTEFACTS.append(EXPLORER)
 if CONFIG.tables.trials in {Path(file).stem for file in ARTEFACTS}:

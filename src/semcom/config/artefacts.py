@@ -1,6 +1,6 @@
 """The tables and figures of an experiment: one source for target `all` and for what is kept, shown and left alone."""
 
-from semcom.config.experiment import BASELINE, EVALUATION_PARTS, PROPOSED, Config
+from semcom.config.experiment import BASELINE, EVALUATION_PARTS, PROPOSED, STUDY_PARTS, Config
 
 FORMATS = (".pdf", ".svg", ".png")  # of each figure
 CONTACT_SHEET = "contact_sheet"  # the one figure that shows scenes
@@ -16,6 +16,7 @@ def tables(config: Config) -> list[str]:
     names = ["rounds", "summary", "rounds_to_target", "confusion", "per_class"]
     names += [*config.figures.accuracy_by]
     names += [name + part for name in config.evaluations for part in ("", *EVALUATION_PARTS)]
+    names += [name + part for name in config.baselines for part in ("", *STUDY_PARTS)]
     names += ["pretraining", "pretraining_overhead"] if config.pretrained_methods() else []
     return names + (["claims", "claim_tests"] if speaks_to_claims(config) else [])
 
@@ -35,6 +36,7 @@ def figures(config: Config) -> list[str]:
     names = [name for name, fraction in label_fractions(config).items() if fraction is not None]
     names += [drawn for name in names for drawn in cost_figures(config, name).values()]
     names += [*config.figures.accuracy_by, *(name for name, asked in config.evaluations.items() if asked.figure)]
+    names += config.baselines
     names += ["confusion", "gradients", CONTACT_SHEET]
     return names + (["pretraining"] if config.pretrained_methods() else [])
 

@@ -4,6 +4,7 @@ The models of `sections.py` are the one source of keys, types and bounds; `refer
 table of docs/choices.md from them. Values live in the files alone, which `loading.py` reads.
 """
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from semcom.config import figure_axes
 from semcom.config.merging import merged
 from semcom.config.sections import (
     AugmentationSettings,
+    BaselinesSettings,
     BlockSettings,
     ChannelSettings,
     ComputeSettings,
@@ -47,6 +49,7 @@ LINK_OFFERS = {  # see the packages of these names in semcom.link
     "estimation": ("Options", "channel_uses", "estimate", "error_power"),
     "equalizer": ("Options", "equalize"),
 }
+SCHEME_OFFERS = ("Options", "LABEL", "NEEDS", "channel_uses", "work")  # see semcom.baselines.schemes
 RESERVED = {  # folders below results/ that are of no experiment
     "downloads": "raw files",
     "reference": "what is kept of experiments",
@@ -56,6 +59,8 @@ RESERVED = {  # folders below results/ that are of no experiment
     "compared": "experiments side by side",
     "png-rooms": "the built-in rooms as a folder of images",
 }
+LONGEST_WORD_BITS = 16  # log2 of the channel uses of an inference that are simulated
+STUDY_PARTS = ("_verdict", "_training")  # further tables of each of `baselines:`
 PROPOSED = "proposed"  # the method that the paper's claims are about
 BASELINE = "supervised"  # the method that they, and ratios in the tables, refer to
 MAJORITY = "majority_class"  # a row of an evaluation's summary: what always answering the most frequent class gives
@@ -125,10 +130,16 @@ class Config(Settings):
         default={},
     )
 
-    @field_validator("evaluations")
+    baselines: dict[Name, BaselinesSettings | None] = ours(
+        "figures/<name> and tables/<name>.csv of other ways to the server over the same link, beside features; null: not "
+        "that one",
+        default={},
+    )
+
+    @field_validator("evaluations", "baselines")
     @classmethod
-    def _asked(cls, evaluations: dict[str, EvaluationSettings | None]) -> dict[str, EvaluationSettings | None]:
-        return {name: evaluation for name, evaluation in evaluations.items() if evaluation is not None}
+    def _asked(cls, asked: dict[str, Settings | None]) -> dict[str, Settings]:
+        return {name: settings for name, settings in asked.items() if settings is not None}
 
     @field_validator("modalities")
     @classmethod
@@ -171,7 +182,7 @@ class Config(Settings):
                 f"tables.trials: '{self.tables.trials}' compares settings on validation rooms, and "
                 "data.validation_fraction is 0; raise it, or set tables.trials to null"
             )
-        self._with_blocks("channel", self.channel)
+        self.shared_channel()
         for method in self.methods:
             self.loss_options(method)
             self.pretrain_settings(method)
@@ -193,6 +204,8 @@ class Config(Settings):
         self._check_labels()
         for name in self.evaluations:
             self._check_evaluation(name)
+        for name in self.baselines:
+            self._check_baselines(name)
         for name in self.figures.accuracy_by:
             self.accuracy_by(name)
         return self
@@ -503,6 +516,87 @@ class Config(Settings):
         conditions = self.evaluations[evaluation].conditions
         return {name: condition.label or name.replace("_", " ").capitalize() for name, condition in conditions.items()}
 
+    def _check_baselines(self, name: str) -> None:
+        """Every scheme must exist, and find the classifiers that it needs, trained without noise."""
+        where, study = f"baselines.{name}", self.baselines[name]
+        evaluated = [other + part for other in self.evaluations for part in ("", *EVALUATION_PARTS)]
+        taken = {*figure_axes.TAKEN, *self.figures.accuracy_by, *evaluated}
+        for file in (name, *(name + part for part in STUDY_PARTS)):
+            if file in taken or (file != name and file in self.baselines):
+                raise ValueError(f"{where}: '{file}' is the name of another figure or table; take a new one")
+        self._check_baselines_need(where)
+        for method in [*study.methods, *study.local.values(), *([study.server] if study.server else [])]:
+            if method not in self.grid.methods:
+                hint = plugins.did_you_mean(method, self.grid.methods)
+                raise ValueError(f"{where}: '{method}' is not one of grid.methods{hint}")
+        for modality in study.local:
+            if modality not in self.modalities:
+                hint = plugins.did_you_mean(modality, self.modalities)
+                raise ValueError(f"{where}.local: '{modality}' is not one of modalities{hint}")
+        needs = {plugins.load("semcom.baselines.schemes", s.name).NEEDS: s.name for s in self.baseline_schemes(name)}
+        if "local" in needs:
+            for modality in self.modalities:
+                if self.modalities_of(study.local.get(modality, study.methods[0])) != [modality]:
+                    raise ValueError(
+                        f"{where}.local: scheme '{needs['local']}' needs a classifier of {modality} alone; name a method whose "
+                        f"`modalities` is [{modality}] as {modality}"
+                    )
+        if "server" in needs and (study.server is None or self.modalities_of(study.server) != self.modalities):
+            raise ValueError(
+                f"{where}.server: scheme '{needs['server']}' needs a classifier of all modalities; name a method of them"
+            )
+        for method in study.methods:
+            own = self.channel_settings(method)
+            for part in ("fading", "estimation", "equalizer", "snr_offset_db"):
+                if getattr(own, part) != getattr(self.shared_channel(), part):
+                    raise ValueError(
+                        f"{where}.methods: '{method}' has another channel.{part} than the schemes, which take that of "
+                        "`channel:`; set it there, or leave the method out"
+                    )
+        for uses in study.channel_uses:
+            if math.log2(uses) > LONGEST_WORD_BITS:
+                raise ValueError(f"{where}.channel_uses: {uses} is more than {2**LONGEST_WORD_BITS}; lower it")
+
+    def _check_baselines_need(self, where: str) -> None:
+        """What all baselines need of the rest of the configuration."""
+        for wrong, what in (
+            (not self.keep_systems, "needs the trained links; set keep_systems to true"),
+            (math.inf not in self.grid.snr_db, "needs classifiers trained without noise; add .inf to grid.snr_db"),
+            (
+                not self.data.validation_fraction,
+                "counts confusions on validation rooms, and data.validation_fraction is 0; raise it",
+            ),
+            (self.data.withhold_test, "is scored on test scenes, and data.withhold_test keeps them; set it to false"),
+            (
+                self.channel.snr_trace is not None,
+                "is over SNRs of its own, and channel.snr_trace is given; set it to null",
+            ),
+            (
+                self.channel.estimation.name != "perfect",
+                f"decodes with h known, and channel.estimation is '{self.channel.estimation.name}'; set it to perfect",
+            ),
+        ):
+            if wrong:
+                raise ValueError(f"{where}: {what}, or {where} to null")
+
+    def baseline_schemes(self, name: str) -> list[BlockSettings]:
+        """The schemes of a study of baselines, every option checked.
+
+        Raises:
+            ValueError: there is no such scheme, or an option is not its own, or impossible.
+        """
+        package, checked = "semcom.baselines.schemes", []
+        known = plugins.names(package)
+        for scheme in self.baselines[name].schemes:
+            key = f"baselines.{name}.schemes"
+            if scheme.name not in known:
+                hint = plugins.did_you_mean(scheme.name, known)
+                raise ValueError(f"{key}: no module '{scheme.name}' in {package}{hint}")
+            options_type = plugins.load(package, scheme.name, SCHEME_OFFERS).Options
+            options = validated(options_type, scheme.options, f"{key}.{scheme.name}")
+            checked.append(BlockSettings(name=scheme.name, **options.model_dump()))
+        return checked
+
     def condition_channel(self, evaluation: str, condition: str, method: str) -> ChannelSettings:
         """A method's channel with what differs in a condition of an evaluation, every option checked."""
         where = f"evaluations.{evaluation}.conditions.{condition}.channel"
@@ -712,6 +806,10 @@ class Config(Settings):
     def channel_settings(self, method: str) -> ChannelSettings:
         """`channel:` with the method's overrides, every option of its blocks checked."""
         return self._with_blocks(self._where(method, "channel"), self._overridden("channel", method))
+
+    def shared_channel(self) -> ChannelSettings:
+        """`channel:` itself, every option of its blocks checked."""
+        return self._with_blocks("channel", self.channel)
 
     def decoder_settings(self, method: str) -> DecoderSettings:
         """`decoder:` with the method's overrides."""

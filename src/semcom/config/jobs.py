@@ -13,6 +13,7 @@ from semcom.common.errors import InputError
 from semcom.common.settings import Settings
 from semcom.config.experiment import Config
 from semcom.config.sections import (
+    BlockSettings,
     ChannelSettings,
     ComputeSettings,
     Decibels,
@@ -80,6 +81,25 @@ class EvaluationJob(Settings):
     compute: ComputeSettings
 
 
+class BaselinesJob(Settings):
+    """A study of baselines, of one seed: what crosses into `semcom.baselines.study`."""
+
+    experiment: str
+    study: str
+    modalities: list[str]
+    schemes: list[BlockSettings]
+    local: dict[str, str]
+    server: str | None
+    methods: list[str]
+    snr_db: list[float]
+    channel_uses: list[int]
+    channel_draws: int
+    label_fraction: Fraction
+    channel: ChannelSettings
+    bits_per_value: int
+    compute: ComputeSettings
+
+
 def pretrain_job(config: Config, method: str) -> PretrainJob:
     """Stage I of a method.
 
@@ -144,5 +164,26 @@ def evaluation_job(config: Config, evaluation: str, method: str) -> EvaluationJo
             name: ConditionJob(channel=config.condition_channel(evaluation, name, method), silent=condition.silent)
             for name, condition in settings.conditions.items()
         },
+        compute=config.compute,
+    )
+
+
+def baselines_job(config: Config, study: str) -> BaselinesJob:
+    """A study of baselines, with the grid's largest label fraction."""
+    settings = config.baselines[study]
+    return BaselinesJob(
+        experiment=config.experiment,
+        study=study,
+        modalities=config.modalities,
+        schemes=config.baseline_schemes(study),
+        local={m: settings.local[m] for m in config.modalities if m in settings.local},
+        server=settings.server,
+        methods=settings.methods,
+        snr_db=settings.snr_db,
+        channel_uses=sorted(settings.channel_uses),
+        channel_draws=settings.channel_draws or config.finetune.channel_draws,
+        label_fraction=max(config.grid.label_fractions),
+        channel=config.shared_channel(),
+        bits_per_value=config.ledger.bits_per_value,
         compute=config.compute,
     )
