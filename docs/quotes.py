@@ -18,6 +18,7 @@ import pandas as pd
 
 from semcom.analysis.accuracy_limit import entropy, largest_accuracy
 from semcom.analysis.claims import HOLDS, HOLDS_IN_PART, verdict_on
+from semcom.config.experiment import MAJORITY
 from semcom.link.capacity import bits_per_use, uses_for
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -631,7 +632,96 @@ def benchmarks() -> Iterator[str]:
     yield f"in points, is {difference('simclr')} with SimCLR and {difference('supervised')} with supervised learning"
 
 
-# What trained links answer: docs/questions
+# What trained links answer under other conditions: docs/questions
+
+CHANNELS = {
+    "awgn": "AWGN",
+    "rician": "Rician, K = 3",
+    "rayleigh": "Rayleigh",
+    "rayleigh_zero_forcing": "Rayleigh, zero forcing",
+}
+KNOWLEDGE = {
+    "perfect": "h known",
+    "pilots_8": "8 pilots",
+    "pilots_1": "1 pilot",
+    "recent": "correlation 0.90",
+    "old": "correlation 0.50",
+    "unknown": "correlation 0",
+}
+GONE = {
+    "silent": "silent, known",
+    "noise": "silent, not known",
+    "fade": "30 dB down",
+    "fade_mmse": "30 dB down, MMSE",
+}
+DROPOUT = METHODS | {"proposed_dropout": "Proposed, dropout", "supervised_dropout": "Supervised, dropout"}
+ON_THEIR_OWN = {
+    "rgb_alone": "RGB alone",
+    "proposed_rgb": "RGB alone, pre-trained with depth",
+    "depth_alone": "Depth alone",
+    "proposed_depth": "Depth alone, pre-trained with RGB",
+}
+
+
+def by_condition(
+    evaluations: list[str], what: str, methods: dict[str, str], conditions: dict[str, str], **row: object
+) -> str:
+    """Test accuracy by method and condition, as a whole table; each method is in one of the evaluations."""
+    below = []
+    for method, label in methods.items():
+        name = next(name for name in evaluations if (table(name)["method"] == method).any())
+        chosen = {"split": "test", "method": method, **row}
+        below.append(line(label, *(percent(name, "accuracy_mean", condition=key, **chosen) for key in conditions)))
+    return lines(f"| {what} | {' | '.join(conditions.values())} |", *below)
+
+
+def always_the_most_frequent(evaluation: str) -> str:
+    return percent(evaluation, "accuracy_mean", method=MAJORITY, split="test")
+
+
+def lost(evaluation: str, condition: str, *, to: str | None = None, **row: object) -> str:
+    """Points that a condition costs each of the paper's methods, the least and the most; against the first, or `to`."""
+    costs = []
+    for method in METHODS:
+        chosen = {"split": "test", "method": method, **row}
+        if to is None:
+            costs.append(-value(evaluation, "accuracy_change_mean", condition=condition, **chosen))
+        else:
+            means = [value(evaluation, "accuracy_mean", condition=each, **chosen) for each in (to, condition)]
+            costs.append(means[0] - means[1])
+    return f"{points(min(costs))} to {points(max(costs))}"
+
+
+def fading() -> Iterator[str]:
+    asked, known = (f"questions/fading/tables/{name}_summary.csv" for name in ("fading", "knowledge"))
+    for snr in (0, 10, 20):
+        yield by_condition([asked], f"Test accuracy at {snr} dB, %", METHODS, CHANNELS, tested_snr_db=snr)
+    for snr in (0, 10):
+        yield by_condition([known], f"Rayleigh at {snr} dB, %", METHODS, KNOWLEDGE, tested_snr_db=snr)
+    yield f"At 10 dB, Rayleigh fading costs {lost(asked, 'rayleigh', tested_snr_db=10)} points"
+    yield f"Rician fading {lost(asked, 'rician', tested_snr_db=10)}"
+    yield f"At 0 dB, Rayleigh fading costs {lost(asked, 'rayleigh', tested_snr_db=0)} points"
+    for snr in (10, 0, -10):
+        less = lost(asked, "rayleigh", to="rayleigh_zero_forcing", tested_snr_db=snr)
+        yield f"by {less} points at {snr} dB"
+    yield f"Eight pilots cost {lost(known, 'pilots_8', tested_snr_db=10)} points at 10 dB"
+    yield f"one pilot costs {lost(known, 'pilots_1', tested_snr_db=10)} points at 10 dB and"
+    yield f"and {lost(known, 'pilots_1', tested_snr_db=0)} at 0 dB"
+    yield f"correlation of 0.90 costs {lost(known, 'recent', tested_snr_db=10)} points at 10 dB"
+    yield f"correlation of 0.50 {lost(known, 'old', tested_snr_db=10)} points at 10 dB"
+    yield f"and {lost(known, 'old', tested_snr_db=20)} at 20 dB"
+    yield f"the most frequent class gives {always_the_most_frequent(asked)} %"
+
+
+def silent_device() -> Iterator[str]:
+    evaluations = [
+        f"questions/silent-device/tables/{name}_summary.csv" for name in ("silent_device", "silent_device_others")
+    ]
+    for device, label in (("depth", "Depth"), ("rgb", "RGB")):
+        conditions = {"all_heard": "all heard"} | {f"{device}_{key}": called for key, called in GONE.items()}
+        yield by_condition(evaluations, f"{label} gone: test accuracy, %", DROPOUT, conditions)
+    yield by_condition(evaluations, "On its own", ON_THEIR_OWN, {"all_heard": "test accuracy, %"})
+    yield f"the most frequent class gives {always_the_most_frequent(evaluations[0])} %"
 
 
 def channel_uses() -> Iterator[str]:
@@ -670,6 +760,8 @@ QUOTES: dict[str, Callable[[], Iterator[str]]] = {
     "docs/settings-search.md": settings_search,
     "docs/questions/costs.md": costs,
     "docs/benchmarks.md": benchmarks,
+    "docs/questions/fading.md": fading,
+    "docs/questions/silent-device.md": silent_device,
     "docs/questions/channel-uses.md": channel_uses,
     "config/studies/README.md": studies,
 }

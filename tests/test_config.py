@@ -675,6 +675,10 @@ def test_a_method_like_another_with_a_loss_of_its_own_leaves_the_options_behind(
         ({"a": {"like": "simclr", "pretrained_by": "nobody"}}, "methods.a.pretrained_by: no method 'nobody'"),
         ({"a": {"like": "simclr", "pretrained_by": "supervised"}}, "'supervised' has no stage I of its own"),
         (
+            {"alone": {"like": "simclr", "modalities": ["rgb"]}, "a": {"like": "simclr", "pretrained_by": "alone"}},
+            "methods.a.pretrained_by: stage I of 'alone' has no encoder of depth, only of rgb",
+        ),
+        (
             {"a": {"like": "simclr", "pretrained_by": "simclr", "encoder": {"features": 64}}},
             "stage I of 'simclr' has another `encoder` than this method",
         ),

@@ -171,7 +171,15 @@ def test_encoders_of_another_configuration_are_refused(change, tmp_path):
         load_encoders(make_encoders(settings(**change), CHANNELS, 0), path)
 
 
-@pytest.mark.parametrize("channels", [{"rgb": 3}, {"rgb": 3, "thermal": 1}, {"rgb": 3, "depth": 3}])
+def test_a_device_alone_takes_its_own_encoder_out_of_a_joint_file(tmp_path):
+    path, joint = tmp_path / "model.pt", trained()
+    save_encoders(joint, path, "ok")
+    alone = make_encoders(settings(), {"depth": 1}, 1)
+    assert load_encoders(alone, path) == "ok"
+    assert same(alone["depth"].state_dict(), joint["depth"].state_dict())
+
+
+@pytest.mark.parametrize("channels", [{"thermal": 1}, {"rgb": 3, "thermal": 1}, {"rgb": 3, "depth": 3}])
 def test_encoders_of_other_modalities_are_refused(channels, tmp_path):
     path = tmp_path / "model.pt"
     save_encoders(trained(), path, "ok")

@@ -2,25 +2,29 @@
 
 import math
 
+import pandas as pd
 import pytest
 import torch
 
 from conftest import ROOT, run_snakemake
 from semcom.common.errors import InputError
+from semcom.config.jobs import pretrain_job
 from semcom.config.loading import load_config
 from semcom.config.sections import BlockSettings, ChannelSettings
 from semcom.link.blocks import block
 from semcom.link.estimation import outdated
 from semcom.link.ledger import exchange
 from semcom.link.link import make_link
+from semcom.link.pretraining_overhead import pretraining_overhead
 from semcom.link.trace import check_length, read_trace
 from semcom.models.kept_system import KeptSystem
 from semcom.models.system import System
+from semcom.planning.lookahead import check_traces
 from semcom.rng import stream
 from semcom.training.finetune import finetune, round_costs
 from semcom.training.reevaluation import reevaluate
 from test_kept_systems import asked
-from test_stages import made_scenes, stage_two
+from test_stages import CONFIG, made_scenes, stage_two
 
 SCENES = 40_000
 FADINGS = {"rayleigh": "rayleigh", "rician": {"name": "rician", "k_factor": 3.0}}
@@ -47,6 +51,13 @@ def test_the_errors_power_is_what_the_equalizer_is_told_and_the_error_is_orthogo
     assert h.mean().abs() == pytest.approx(mean, abs=5 / math.sqrt(SCENES))
     assert error.abs().square().mean() == pytest.approx(told, rel=5 * 1.5 / math.sqrt(SCENES))
     assert (error * (known - mean).conj()).mean().abs() < 5 * math.sqrt(told / SCENES)
+
+
+def test_the_error_after_pilots_is_that_of_hassibi_and_hochwald():
+    """1 / (1 + rho T) for one antenna, T pilots at SNR rho, under Rayleigh fading."""
+    for snr, count in ((0.1, 1), (10.0, 1), (10.0, 4)):
+        pilots = block("estimation", BlockSettings(name="pilots", pilots=count))
+        assert pilots.functions.error_power(0.0, 1 / snr, pilots.options) == pytest.approx(1 / (1 + snr * count))
 
 
 def test_many_pilots_or_no_delay_are_perfect_knowledge_and_without_fading_there_is_nothing_to_learn():
@@ -154,8 +165,12 @@ BAD = {
     "no such file": (None, "cannot be read .No such file or directory.; put it there, or correct the path"),
     "no column": ("round,device,snr\n0,rgb,1\n", "column snr_db is missing"),
     "a NaN": ("round,device,snr_db\n0,rgb,nan\n0,depth,3\n", "line 2: snr_db is 'nan', not a number of dB"),
+    "a power": ("round,device,snr_db\n0,rgb,1\n0,depth,1e6\n", "line 3: snr_db is '1e6', not a number of dB from -300"),
     "a word": ("round,device,snr_db\n0,rgb,3\n0,depth,good\n", "line 3: snr_db is 'good', not a number of dB"),
-    "an unknown device": ("round,device,snr_db\n0,rgb,3\n0,lidar,3\n", "device 'lidar' is not one of rgb, depth"),
+    "an unknown device": (
+        "round,device,snr_db\n0,rgb,3\n0,lidar,3\n",
+        "line 3: device 'lidar' is not one of rgb, depth",
+    ),
     "a missing device": ("round,device,snr_db\n0,rgb,3\n", "has no row of device 'depth'"),
     "a round left out": ("round,device,snr_db\n0,rgb,3\n2,rgb,3\n0,depth,1\n", "not just one row of round 1"),
     "half a round": ("round,device,snr_db\n0.5,rgb,3\n", "line 2: round is '0.5', not a whole number"),
@@ -169,7 +184,7 @@ def test_a_trace_that_is_none_is_refused_by_file_and_line(kind, tmp_path):
     if content:
         path.write_text(content)
     with pytest.raises(InputError, match=said) as refused:
-        read_trace(path, ["rgb", "depth"], alone=True)
+        read_trace(path, ["rgb", "depth"], known=["rgb", "depth"])
     assert str(path) in str(refused.value)
 
 
@@ -193,3 +208,92 @@ def test_the_pipeline_refuses_a_bad_trace_before_any_job(checkout):
     assert not (checkout / "results/test").exists()
     (checkout / "bad.yaml").write_text("extends: tests/config.yaml\nchannel: {snr_trace: none.csv}\n")
     assert "channel.snr_trace: no file 'none.csv'" in run_snakemake(checkout, "all", "--configfile=bad.yaml").stdout
+
+
+def traced(path, **settings):
+    return load_config(ROOT / "tests/config.yaml", settings=settings or {"channel": {"snr_trace": str(path)}})
+
+
+def test_a_trace_too_short_for_known_scenes_is_refused_before_any_job(tmp_path):
+    """tests/config.yaml: 3 epochs of 6 rounds, and more test scenes than that."""
+    short = write_trace(tmp_path / "short.csv", 17)
+    config = traced(short)
+    with pytest.raises(InputError, match="short.csv: has 17 rounds of device 'rgb', and the test split"):
+        check_traces(config)
+    tested = config.data.rooms.test_scenes
+    long = {"epochs": 2 * tested}
+    write_trace(tmp_path / "short.csv", tested)
+    check_traces(config)
+    with pytest.raises(InputError, match=f"has {tested} rounds of device 'rgb', and stage II of proposed takes"):
+        check_traces(traced(short, channel={"snr_trace": short}, finetune=long))
+    only_asked = {"e": {"conditions": {"along": {"channel": {"snr_trace": short}}}}}
+    check_traces(traced(short, evaluations=only_asked, finetune=long))
+    write_trace(tmp_path / "short.csv", tested - 1)
+    with pytest.raises(InputError, match=f"the test split, a round a scene, takes {tested}"):
+        check_traces(traced(short, evaluations=only_asked))
+
+
+def test_a_trace_needs_the_devices_alone_that_go_along_it(tmp_path):
+    path = write_trace(tmp_path / "rgb.csv", 200, devices=("rgb",))
+    alone = {"rgb_alone": {"like": "supervised", "modalities": ["rgb"], "channel": {"snr_trace": path}}}
+    grid = {"methods": ["supervised", "rgb_alone"]}
+    check_traces(traced(path, methods=alone, grid=grid))
+    alone["rgb_alone"]["modalities"] = ["depth"]
+    with pytest.raises(InputError, match="rgb.csv: has no row of device 'depth'"):
+        check_traces(traced(path, methods=alone, grid=grid))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"grid": {"snr_db": [10, 20]}}, "channel.snr_trace: takes the place of grid.snr_db, .* the same at each of"),
+        ({"finetune": {"snr_range_db": [0, 10]}}, "channel.snr_trace: gives .* so does finetune.snr_range_db"),
+        (
+            {"evaluations": {"e": {"figure": "curves", "snr_db": [0, 10]}}},
+            "goes along a trace in condition 'as_trained'",
+        ),
+    ],
+)
+def test_what_a_trace_cannot_stand_beside_is_refused(settings, said, tmp_path):
+    with pytest.raises(InputError, match=said):
+        traced(None, channel={"snr_trace": str(tmp_path / "t.csv")}, **settings)
+
+
+def test_a_link_trained_along_a_trace_is_asked_without_the_file(tmp_path):
+    scenes, job = made_scenes(), stage_two(snr_db=20, epochs=1)
+    trace = write_trace(tmp_path / "gone.csv", 30)
+    along = job.model_copy(update={"channel": job.channel.model_copy(update={"snr_trace": trace})})
+    result = finetune(along, scenes, 0, None)
+    (tmp_path / "gone.csv").unlink()
+    table = reevaluate(asked(job, plain=({}, {})), KeptSystem(result.system, along, 0, "ok", result.arithmetic), scenes)
+    assert table["accuracy"].between(0, 1).all()
+
+
+def test_noise_beyond_what_numbers_hold_is_named_with_its_condition():
+    scenes, job = made_scenes(), stage_two(snr_db=20, epochs=1)
+    result = finetune(job, scenes, 0, None)
+    down = {"snr_offset_db": {"depth": -300.0}}
+    asked_for = asked(job, abyss=(down, {})).model_copy(update={"snr_db": [-300.0, 20.0]})
+    kept = KeptSystem(result.system, job, 0, "ok", result.arithmetic)
+    try:
+        table = reevaluate(asked_for, kept, scenes)
+    except InputError as error:
+        assert "condition '" in str(error) and "-300 dB" in str(error)
+    else:
+        assert table["loss"].map(math.isfinite).all()
+
+
+def test_stage_one_over_the_air_is_charged_its_pilots():
+    jobs = {"proposed": pretrain_job(CONFIG, "proposed")}
+    steps = pd.DataFrame([{"method": "proposed", "seed": 0, "step": 1, "scenes": 32}])
+    modulations = {"proposed": CONFIG.channel.modulation}
+    plain, charged = (
+        pretraining_overhead(jobs, steps, modulations, 32, pilots).iloc[0] for pilots in ({}, {"proposed": 3})
+    )
+    assert charged["uplink_channel_uses"] == plain["uplink_channel_uses"] + 2 * 32 * 3  # two devices
+    assert charged["downlink_channel_uses"] == plain["downlink_channel_uses"]
+    assert charged["uplink_bits"] == plain["uplink_bits"]
+    piloted = load_config(
+        ROOT / "tests/config.yaml", settings={"channel": {"estimation": {"name": "pilots", "pilots": 3}}}
+    )
+    assert piloted.pilots("proposed") == 3 and CONFIG.pilots("proposed") == 0

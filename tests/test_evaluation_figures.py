@@ -8,7 +8,7 @@ import pytest
 
 from conftest import ROOT
 from semcom.analysis.accuracy_limit import entropy, largest_accuracy
-from semcom.analysis.evaluations import COLUMNS, collect_evaluations
+from semcom.analysis.evaluations import COLUMNS, collect_evaluations, summary
 from semcom.analysis.records import write_csv
 from semcom.common.errors import InputError
 from semcom.config.loading import load_config
@@ -87,6 +87,50 @@ def test_conditions_stand_in_rows_in_their_order(tmp_path):
     assert {round(float(c.lines[0].get_xdata()[0])) for c in axes.containers} == {80, 30}
     save(figure, [tmp_path / "figure.svg"])
     assert (tmp_path / "figure.svg").stat().st_size > 1000
+
+
+def test_what_goes_along_a_trace_is_in_every_panel_of_conditions():
+    table = made(conditions=("plain", "traced"))
+    along = table["condition"] == "traced"
+    table = table[~along | (table["tested_snr_db"] == 0)].assign(
+        tested_snr_db=lambda rows: rows["tested_snr_db"].mask(rows["condition"] == "traced")
+    )
+    named = {"plain": "As trained", "traced": "Along a trace"}
+    figure = conditions_figure(table, methods=["proposed"], conditions=named)
+    assert len(figure.axes) == 2 and all(len(axes.containers) == 2 for axes in figure.axes)
+    traced = table[table["condition"] == "traced"]
+    figure = conditions_figure(traced, methods=["proposed"], conditions={"traced": "Along a trace"})
+    assert len(figure.axes) == 1 and len(figure.axes[0].containers) == 1
+
+
+def test_the_summary_compares_each_condition_to_the_first_link_by_link():
+    def accuracy(method, trained, tested, condition, seed):
+        return 0.8 - 0.1 * seed - (0.3 + 0.02 * seed) * (condition == "silent")
+
+    counts = pd.DataFrame({"class": ["a", "b", "c"], "train": [9, 9, 9], "test": [6, 3, 1], "total": [15, 12, 10]})
+    table = made(conditions=("plain", "silent"), tested=(10.0,), accuracy=accuracy)
+    found = summary(table, counts, methods=["proposed", "supervised"])
+    row = found[(found["condition"] == "silent") & (found["method"] == "proposed")].iloc[0]
+    assert row["accuracy_mean"] == pytest.approx(0.44) and row["seeds"] == 2 and row["channel_uses"] == 32
+    assert row["accuracy_change_mean"] == pytest.approx(-0.31)
+    half = 12.7062 * 0.02 / 2  # of two seeds: t, standard deviation over the root of two
+    assert row["accuracy_change_ci95_low"] == pytest.approx(-0.31 - half, abs=1e-5)
+    assert (found[found["condition"] == "plain"]["accuracy_change_mean"] == 0).all()
+    assert found["condition"].dropna().tolist() == ["plain", "plain", "silent", "silent"]
+    last = found.iloc[-1]
+    assert last["method"] == "majority_class" and last["accuracy_mean"] == pytest.approx(0.6)
+    assert last["mean_class_accuracy_mean"] == pytest.approx(1 / 3)
+
+
+def test_the_summary_leaves_diverged_runs_out_and_counts_them():
+    counts = pd.DataFrame({"test": [1, 1]})
+    table = made(conditions=("plain", "silent"), tested=(10.0,), methods=("proposed",))
+    gone = table["seed"] == 1
+    table.loc[gone, ["accuracy", "mean_class_accuracy", "loss", "channel_uses"]] = float("nan")
+    table.loc[gone, "status"] = "diverged"
+    found = summary(table, counts, methods=["proposed"]).iloc[:-1]
+    assert found["diverged"].tolist() == [1, 1] and found["diverged_seeds"].tolist() == ["1", "1"]
+    assert found["accuracy_mean"].tolist() == pytest.approx([0.6, 0.6]) and found["accuracy_ci95_low"].isna().all()
 
 
 USES = {"proposed-k2": 2, "proposed-k8": 8, "supervised-k2": 2, "supervised-k8": 8}
@@ -176,8 +220,41 @@ def test_the_question_of_channel_uses_spans_its_snrs_and_features():
         ({"figure": "curves", "snr_db": [10]}, "curves is over the SNR at test"),
         ({"figure": "map", "snr_db": [0, 10], "conditions": {"a": {}, "b": {}}}, "figure: map shows one condition"),
         ({"figure": "pie"}, "evaluations.e.figure"),
+        ({"figure": "curves", "snr_db": [0, float("inf")]}, "curves has no place for .inf"),
+        ({"snr_db": [-1e6]}, "evaluations.e.snr_db.0"),
+        (
+            {"conditions": {"a": {"channel": {"snr_offset_db": {"rgb": -1e6}}}}},
+            "conditions.a.channel.snr_offset_db.rgb",
+        ),
+        ({"conditions": {"a_b": {}, "x": {"label": "A b"}}}, "conditions.x.label: 'A b' is also what 'a_b' is called"),
+        (
+            {"conditions": {"a": {"silent": {"lidar": "zeros"}}}},
+            "conditions.a.silent: 'lidar' is not one of modalities",
+        ),
+        ({"conditions": {"a": {"silent": {"rgb": "mute"}}}}, "conditions.a.silent.rgb"),
     ],
 )
 def test_a_figure_that_cannot_be_drawn_is_refused_before_anything_runs(evaluation, said):
     with pytest.raises(InputError, match=said):
         load_config(ROOT / "tests/config.yaml", settings={"evaluations": {"e": evaluation}})
+
+
+def test_a_device_that_no_method_asked_has_cannot_be_silent():
+    settings = {
+        "methods": {"rgb_alone": {"like": "supervised", "modalities": ["rgb"]}},
+        "grid": {"methods": ["supervised", "rgb_alone"]},
+        "evaluations": {"e": {"conditions": {"a": {"silent": {"depth": "zeros"}}}}},
+    }
+    load_config(ROOT / "tests/config.yaml", settings=settings)
+    settings["evaluations"]["e"]["methods"] = ["rgb_alone"]
+    with pytest.raises(InputError, match="conditions.a.silent: none of the methods asked has 'depth'"):
+        load_config(ROOT / "tests/config.yaml", settings=settings)
+
+
+def test_names_of_summaries_are_taken_and_labels_of_conditions_are_texts_of_figures():
+    with pytest.raises(InputError, match="evaluations.e: 'e_summary' is the name of another figure or table"):
+        load_config(ROOT / "tests/config.yaml", settings={"evaluations": {"e": {}, "e_summary": {}}})
+    given = {"e": {"conditions": {"a": {"label": "$x$ of a"}, "b": {}}}}
+    config = load_config(ROOT / "tests/config.yaml", settings={"evaluations": given})
+    assert config.given_texts()["evaluations.e.conditions.a.label"] == "$x$ of a"
+    assert config.condition_labels("e") == {"a": "$x$ of a", "b": "B"}

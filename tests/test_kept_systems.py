@@ -315,6 +315,46 @@ def test_the_pipeline_asks_its_systems_without_training_and_gets_the_last_rows(f
     assert sorted(set(other["tested_snr_db"])) == [0, 10] and set(other["condition"]) == {"without"}
 
 
+ALONE = """extends: tests/config.yaml
+methods:
+  rgb_alone: {like: supervised, modalities: [rgb]}
+  depth_alone: {like: simclr, modalities: [depth]}
+  proposed_rgb: {like: proposed, pretrained_by: proposed, modalities: [rgb]}
+  dropout: {like: supervised, finetune: {modality_dropout: 0.3}}
+grid: {methods: [proposed, supervised, rgb_alone, depth_alone, proposed_rgb, dropout], label_fractions: [1.0]}
+figures: {figure5_label_fraction: null}
+evaluations:
+  silent:
+    figure: conditions
+    conditions: {heard: {}, no_depth: {silent: {depth: zeros}}, no_rgb: {silent: {rgb: noise}}}
+"""
+
+
+@pytest.mark.slow
+def test_methods_of_some_of_the_devices_go_the_whole_way(finished_copy):
+    """Into every table, the figures and the report; one that starts from a joint stage I pre-trains nothing."""
+    (finished_copy / "alone.yaml").write_text(ALONE)
+    planned = run_snakemake(finished_copy, "-n", "all", "--configfile=alone.yaml").stdout
+    assert "Pre-train depth_alone" in planned and "Pre-train proposed" not in planned, planned
+    done = run_snakemake(finished_copy, "all", "--configfile=alone.yaml")
+    assert done.returncode == 0, done.stdout
+    results = finished_copy / "results/test"
+    rounds = pd.read_csv(results / "tables/rounds.csv").groupby("method")["uplink_channel_uses"].max()
+    assert (2 * rounds[["rgb_alone", "depth_alone", "proposed_rgb"]] == rounds["supervised"]).all()
+    assert rounds["dropout"] == rounds["supervised"]
+    overhead = pd.read_csv(results / "tables/pretraining_overhead.csv").set_index("method")
+    assert overhead["uplink_channel_uses"]["depth_alone"] == 0 < overhead["uplink_channel_uses"]["proposed"]
+    found = pd.read_csv(results / "tables/silent_summary.csv").set_index(["method", "condition"])
+    assert found["accuracy_change_mean"]["rgb_alone", "no_depth"] == 0  # it has none to miss
+    assert found["channel_uses"]["rgb_alone", "no_rgb"] == 0 < found["channel_uses"]["rgb_alone", "no_depth"]
+    counts = pd.read_csv(results / "data/class_counts.csv")["test"]
+    majority = pd.read_csv(results / "tables/silent_summary.csv").query("method == 'majority_class'")
+    assert majority["accuracy_mean"].item() == pytest.approx(counts.max() / counts.sum(), abs=1e-6)
+    assert (results / "figures/silent.png").is_file() and "silent_summary" in (results / "report.html").read_text()
+    sizing = run_snakemake(finished_copy, "-n", "sizing", "--configfile=alone.yaml")
+    assert sizing.returncode == 0, sizing.stdout
+
+
 @pytest.mark.slow
 def test_without_keeping_systems_the_answers_stay(checkout):
     (checkout / "off.yaml").write_text("extends: tests/config.yaml\nkeep_systems: false\n")

@@ -11,7 +11,7 @@ from conftest import ROOT
 from semcom.analysis.statistics import t_interval
 from semcom.analysis.trials import ablation_table, changes, trial_table
 from semcom.common.errors import InputError
-from semcom.config.loading import parse_config
+from semcom.config.loading import load_config, parse_config
 
 TRIALS = {
     "simclr-fast": {"like": "simclr", "pretrain": {"learning_rate": 0.5}},
@@ -47,6 +47,9 @@ def test_a_trial_is_named_by_what_it_changes_of_its_family(config):
         == "options.temperature 0.5, pretrain.learning_rate 0.5, projector [64]"
     )
     assert changes(config, "simclr-faster", "simclr-fast") == "options.temperature 0.5, projector [64]"
+    alone = {"depth-alone": {"like": "simclr", "modalities": ["depth"]}}
+    of_one = load_config(ROOT / "tests/config.yaml", settings={"methods": alone})
+    assert changes(of_one, "depth-alone", "simclr") == "modalities [depth]"
     assert changes(config, "simclr-late", "simclr") == "augmentation.finetune.flip 0.0, pretrained_by simclr"
     assert (
         changes(config, "simclr", "simclr-late") == "augmentation.finetune null, pretrained_by null"

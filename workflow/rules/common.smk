@@ -49,13 +49,13 @@ elif find_spec("semcom") is None:
 from semcom.config import artefacts, jobs, paths
 from semcom.common import plugins
 from semcom.common.checksums import checksum_file, sha256_of
-from semcom.config.experiment import LINK_OFFERS, marked
+from semcom.config.experiment import EVALUATION_PARTS, LINK_OFFERS, marked
 from semcom.config.loading import check_given_once, given_file, given_settings, load_config, read_layers
 from semcom.common.errors import InputError
 from semcom.common.files import check_reachable, check_writable
 from semcom.common.spelling import spelled_number, spelled_percent
 from semcom.config.stage import Stage
-from semcom.planning.lookahead import check_scenes
+from semcom.planning.lookahead import check_scenes, check_traces
 from semcom.runs import environment
 from semcom.common.sources import source_files
 
@@ -77,11 +77,7 @@ try:
     workflow.configfiles[:] = read_layers(FILE)  # which the report lists
     if workflow.is_main_process:
         check_scenes(CONFIG)
-    if CONFIG.traces() and workflow.is_main_process:
-        from semcom.link.trace import read_trace
-
-        for path in CONFIG.traces().values():
-            read_trace(path, CONFIG.modalities, alone=True)
+        check_traces(CONFIG)
     if CONFIG.weights() and workflow.is_main_process and find_spec("torch"):  # a job checks its own
         from semcom.models.weights import check_weights
 

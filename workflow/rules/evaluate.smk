@@ -60,6 +60,19 @@ def evaluation_parts(wildcards):
     )
 
 
+def evaluation_files(wildcards):
+    """The tables and figures of all evaluations.
+
+    Raises:
+        SystemExit: the configuration asks none.
+    """
+    if not CONFIG.evaluations:
+        refuse(f"{os.path.relpath(FILE)} has no `evaluations:`; give a file that asks, as config/questions/fading.yaml")
+    drawn = [name for name, asked in CONFIG.evaluations.items() if asked.figure]
+    tables = expand(f"{TABLES}/{{name}}{{part}}.csv", name=CONFIG.evaluations, part=["", *EVALUATION_PARTS])
+    return tables + expand(f"{FIGURES}/{{name}}{{suffix}}", name=drawn, suffix=artefacts.FORMATS)
+
+
 def over_range(evaluation):
     """Of each method trained at one SNR, the one that is `like` it and trained over a range, if an evaluation has it."""
     chosen = evaluated_methods(evaluation)
@@ -71,12 +84,6 @@ def drawn_methods(evaluation):
     """The methods that have a line or a panel of their own; in a map those over a range are a row of another's."""
     within = over_range(evaluation).values() if CONFIG.evaluations[evaluation].figure == "map" else []
     return [method for method in evaluated_methods(evaluation) if method not in within]
-
-
-def condition_labels(evaluation):
-    """What figures call the conditions of an evaluation."""
-    conditions = CONFIG.evaluations[evaluation].conditions
-    return {name: condition.label or name.replace("_", " ").capitalize() for name, condition in conditions.items()}
 
 
 rule confusion:
@@ -143,12 +150,14 @@ if CONFIG.evaluations:
             "../scripts/evaluate.py"
 
     rule evaluation_table:
-        """An evaluation of all methods and seeds as one tidy table."""
+        """An evaluation of all methods and seeds as one tidy table, and its summary over the seeds."""
         input:
             parts=evaluation_parts,
+            counts=f"{RESULTS}/data/class_counts.csv",
             code=sources("semcom.analysis.evaluations", script="evaluation_table.py"),
         output:
-            f"{TABLES}/{{evaluation}}.csv",
+            table=f"{TABLES}/{{evaluation}}.csv",
+            summary=f"{TABLES}/{{evaluation}}_summary.csv",
         log:
             f"{RESULTS}/logs/evaluations/{{evaluation}}.log",
         wildcard_constraints:
@@ -198,9 +207,16 @@ if CONFIG.evaluations:
                 m: CONFIG.finetune_settings(m).snr_range_db for m in over_range(wildcards.evaluation).values()
             },
             lines=lambda wildcards: {m: CONFIG.family(m) for m in evaluated_methods(wildcards.evaluation)},
-            conditions=lambda wildcards: condition_labels(wildcards.evaluation),
+            conditions=lambda wildcards: CONFIG.condition_labels(wildcards.evaluation),
             labels=CONFIG.labels(),
         message:
             "Draw evaluation {wildcards.evaluation}"
         script:
             "../scripts/evaluation_figure.py"
+
+
+rule evaluations:
+    """All tables and figures of `evaluations:`, and nothing else."""
+    input:
+        evaluation_files,
+    localrule: True

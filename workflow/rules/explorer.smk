@@ -42,7 +42,7 @@ rule explorer:
         labels=CONFIG.labels(),
         stage_one=STAGE_ONE,
         ledger=CONFIG.ledger.model_dump(),
-        conditions={name: condition_labels(name) for name in CONFIG.evaluations},
+        conditions={name: CONFIG.condition_labels(name) for name in CONFIG.evaluations},
     message:
         "Write {output}"
     script:

@@ -23,7 +23,7 @@ if artefacts.speaks_to_claims(CONFIG):
     }
 TABLE_PAGES |= {f"tables/{name}": ("Tables", by_title(name), "accuracy_by") for name in ACCURACY_BY}
 TABLE_PAGES |= {
-    f"tables/{name}": ("Tables", f"{name}: trained links under other conditions", "evaluation")
+    f"tables/{name}_summary": ("Tables", f"{name}: trained links under other conditions", "evaluation_summary")
     for name in CONFIG.evaluations
 }
 for name in CONFIG.baselines:

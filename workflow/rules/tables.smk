@@ -43,7 +43,11 @@ rule pretraining_tables:
         code=sources(
             "semcom.analysis.tables",
             "semcom.link.pretraining_overhead",
-            *(name for method in CONFIG.pretrained_methods() for name in link_modules(method, "modulation")),
+            *(
+                name
+                for method in CONFIG.pretrained_methods()
+                for name in link_modules(method, "modulation", "estimation")
+            ),
             *(f"semcom.losses.{CONFIG.method(method).loss}" for method in CONFIG.pretrained_methods()),
             script="pretraining_tables.py",
         ),
@@ -71,6 +75,7 @@ rule pretraining_tables:
             method: CONFIG.channel_settings(method).model_dump()["modulation"]
             for method in CONFIG.pretrained_methods()
         },
+        pilots={method: CONFIG.pilots(method) for method in CONFIG.pretrained_methods()},
         bits_per_value=CONFIG.ledger.bits_per_value,
     message:
         f"Tables of stage I of {RESULTS}"

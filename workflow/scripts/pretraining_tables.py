@@ -12,5 +12,5 @@ with reported_to(snakemake.log[0]):
     steps = collect_steps(snakemake.input.steps, methods=list(jobs))
     write_csv(pretraining_summary(steps, methods=list(jobs)), snakemake.output.summary)
     modulations = {m: BlockSettings.model_validate(given) for m, given in snakemake.params.modulations.items()}
-    overhead = pretraining_overhead(jobs, steps, modulations, snakemake.params.bits_per_value)
+    overhead = pretraining_overhead(jobs, steps, modulations, snakemake.params.bits_per_value, snakemake.params.pilots)
     write_csv(overhead, snakemake.output.overhead)

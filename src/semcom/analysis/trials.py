@@ -21,6 +21,7 @@ from semcom.config.experiment import Config
 
 SPLIT = "validation"
 _CHANGED = (
+    "modalities",
     "loss",
     "options",
     "projector",

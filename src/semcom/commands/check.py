@@ -17,8 +17,7 @@ from semcom.common.reporting import reported
 from semcom.config import paths
 from semcom.config.loading import load_config
 from semcom.config.stage import Stage
-from semcom.link.trace import read_trace
-from semcom.planning.lookahead import check_scenes
+from semcom.planning.lookahead import check_scenes, check_traces
 from semcom.runs import environment
 
 
@@ -31,8 +30,7 @@ def checked(file: Path) -> str:
     config = load_config(file)
     config.check_files(str(file))
     check_scenes(config)
-    for path in config.traces().values():
-        read_trace(path, config.modalities, alone=True)
+    check_traces(config)
     if config.weights():
         from semcom.models.weights import check_weights  # torch, which takes a second to import
 

@@ -94,7 +94,8 @@ def _write_stage_one(config: Config, files: Sequence[Path], target: Path) -> pd.
     steps = collect_steps(files, methods=methods)
     write_csv(pretraining_summary(steps, methods=methods), target / "tables/pretraining.csv")
     modulations = {method: config.channel_settings(method).modulation for method in pretrain_jobs}
-    overhead = pretraining_overhead(pretrain_jobs, steps, modulations, config.ledger.bits_per_value)
+    pilots = {method: config.pilots(method) for method in pretrain_jobs}
+    overhead = pretraining_overhead(pretrain_jobs, steps, modulations, config.ledger.bits_per_value, pilots)
     write_csv(overhead, target / "tables/pretraining_overhead.csv")
     figure = pretraining_figure(steps, methods=methods, seeds=config.grid.seeds, labels=config.labels())
     save(figure, [target / f"figures/pretraining{suffix}" for suffix in FORMATS])

@@ -1,6 +1,6 @@
 """The tables and figures of an experiment: one source for target `all` and for what is kept, shown and left alone."""
 
-from semcom.config.experiment import BASELINE, PROPOSED, STUDY_PARTS, Config
+from semcom.config.experiment import BASELINE, EVALUATION_PARTS, PROPOSED, STUDY_PARTS, Config
 
 FORMATS = (".pdf", ".svg", ".png")  # of each figure
 CONTACT_SHEET = "contact_sheet"  # the one figure that shows scenes
@@ -14,7 +14,8 @@ def speaks_to_claims(config: Config) -> bool:
 def tables(config: Config) -> list[str]:
     """Names of the tables that `all` makes: `tables/<name>.csv`."""
     names = ["rounds", "summary", "rounds_to_target", "confusion", "per_class"]
-    names += [*config.figures.accuracy_by, *config.evaluations]
+    names += [*config.figures.accuracy_by]
+    names += [name + part for name in config.evaluations for part in ("", *EVALUATION_PARTS)]
     names += [name + part for name in config.baselines for part in ("", *STUDY_PARTS)]
     names += ["pretraining", "pretraining_overhead"] if config.pretrained_methods() else []
     return names + (["claims", "claim_tests"] if speaks_to_claims(config) else [])

@@ -7,6 +7,7 @@ table of docs/choices.md from them. Values live in the files alone, which `loadi
 import math
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -62,6 +63,8 @@ LONGEST_WORD_BITS = 16  # log2 of the channel uses of an inference that are simu
 STUDY_PARTS = ("_verdict", "_training")  # further tables of each of `baselines:`
 PROPOSED = "proposed"  # the method that the paper's claims are about
 BASELINE = "supervised"  # the method that they, and ratios in the tables, refer to
+MAJORITY = "majority_class"  # a row of an evaluation's summary: what always answering the most frequent class gives
+EVALUATION_PARTS = ("_summary",)  # further tables of each of `evaluations:`
 NAMES = {
     PROPOSED: "Proposed",
     "simclr": "SimCLR",
@@ -73,6 +76,16 @@ NAMES = {
 def default_label(method: str) -> str:
     """What a method is called where the configuration gives it no label."""
     return NAMES.get(method) or method.replace("_", " ")
+
+
+@dataclass(frozen=True)
+class TraceUse:
+    """A channel trace by its key in the configuration, the methods whose links go along it, and whether they train so."""
+
+    key: str
+    path: str
+    methods: list[str]
+    trains: bool
 
 
 def marked(path: str) -> str | None:
@@ -185,6 +198,8 @@ class Config(Settings):
         for method in dict.fromkeys([*self.grid.methods, *self.pretrained_methods()]):
             self._check_modalities(method)
             self._check_shared_features(method)
+        for method in self.grid.methods:
+            self._check_trace(method)
         self._check_batches()
         self._check_labels()
         for name in self.evaluations:
@@ -335,7 +350,6 @@ class Config(Settings):
             ("pretrain", self.pretrain_settings(method), self.pretrain_settings(source)),
             ("augmentation.pretrain", *(self.augmentation_settings(m).pretrain for m in (method, source))),
             ("augmentation.depth_encoding", *(self.augmentation_settings(m).depth_encoding for m in (method, source))),
-            ("modalities", self.modalities_of(method), self.modalities_of(source)),
             ("options", self.loss_options(method), self.loss_options(source)),
             ("projector", self.methods[method].projector, self.methods[source].projector),
         ):
@@ -344,13 +358,20 @@ class Config(Settings):
                     f"{where}: stage I of '{source}' has another `{section}` than this method; leave out what differs, "
                     "or leave pretrained_by out for a stage I of its own"
                 )
+        theirs = self.modalities_of(source)
+        for modality in self.modalities_of(method):
+            if modality not in theirs:
+                raise ValueError(
+                    f"{where}: stage I of '{source}' has no encoder of {modality}, only of {', '.join(theirs)}; give this "
+                    "method `modalities` among them, or leave pretrained_by out for a stage I of its own"
+                )
 
     def _where(self, method: str, section: str) -> str:
         """The key a value of a section comes from: the method's own override of it, or the section."""
         return f"methods.{method}.{section}" if getattr(self.methods[method], section) else section
 
     def _check_modalities(self, method: str) -> None:
-        loss = self.methods[method].loss
+        loss = self.methods[method].loss if self.stage_one(method) == method else None
         needed = getattr(plugins.load("semcom.losses", loss), "MIN_MODALITIES", 1) if loss else 1
         modalities = self.modalities_of(method)
         if len(modalities) < needed:
@@ -380,25 +401,64 @@ class Config(Settings):
         if len(set(own)) < len(own):
             raise ValueError(f"{where}: lists a device twice: {own}")
 
+    def _check_trace(self, method: str) -> None:
+        """A trace takes the place of every other SNR of a method's training."""
+        if self.channel_settings(method).snr_trace is None:
+            return
+        where = f"{self._where(method, 'channel')}.snr_trace"
+        if self.finetune_settings(method).snr_range_db is not None:
+            raise ValueError(
+                f"{where}: gives method '{method}' its SNR in training, and so does {self._where(method, 'finetune')}."
+                "snr_range_db; set one of them to null"
+            )
+        if len(self.grid.snr_db) > 1:
+            raise ValueError(
+                f"{where}: takes the place of grid.snr_db, so that runs of method '{method}' would be the same at each of "
+                f"{self.grid.snr_db}; leave one there"
+            )
+
     def _check_evaluation(self, name: str) -> None:
         """Every system must be able to take every condition."""
         where, evaluation = f"evaluations.{name}", self.evaluations[name]
-        if name in figure_axes.TAKEN or name in self.figures.accuracy_by:
-            raise ValueError(f"{where}: '{name}' is the name of another figure or table; take a new one")
+        for file in (name, *(name + part for part in EVALUATION_PARTS)):
+            taken = {
+                *figure_axes.TAKEN,
+                *self.figures.accuracy_by,
+                *(other for other in self.evaluations if other != name),
+            }
+            if file in taken:
+                raise ValueError(f"{where}: '{file}' is the name of another figure or table; take a new one")
         if not self.keep_systems:
             raise ValueError(f"{where}: needs the trained links; set keep_systems to true, or the evaluation to null")
         for method in evaluation.methods or []:
             if method not in self.grid.methods:
                 hint = plugins.did_you_mean(method, self.grid.methods)
                 raise ValueError(f"{where}.methods: '{method}' is not one of grid.methods{hint}")
+        called: dict[str, str] = {}
         for condition, settings in evaluation.conditions.items():
             at = f"{where}.conditions.{condition}"
+            label = self.condition_labels(name)[condition]
+            if label in called:
+                raise ValueError(
+                    f"{at}.label: '{label}' is also what '{called[label]}' is called; name one of them otherwise"
+                )
+            called[label] = condition
             for modality in settings.silent:
                 if modality not in self.modalities:
                     hint = plugins.did_you_mean(modality, self.modalities)
                     raise ValueError(f"{at}.silent: '{modality}' is not one of modalities{hint}")
+                if not any(modality in self.modalities_of(m) for m in evaluation.methods or self.grid.methods):
+                    raise ValueError(
+                        f"{at}.silent: none of the methods asked has '{modality}'; leave it out, or ask one that has it"
+                    )
             for method in evaluation.methods or self.grid.methods:
-                self._check_condition(at, method, self.condition_channel(name, condition, method))
+                channel = self.condition_channel(name, condition, method)
+                self._check_condition(at, method, channel)
+                if channel.snr_trace is not None and evaluation.figure in ("curves", "map"):
+                    raise ValueError(
+                        f"{where}.figure: {evaluation.figure} is over the SNR at test, and method '{method}' goes along a "
+                        f"trace in condition '{condition}'; take conditions, or set its channel.snr_trace to null"
+                    )
         if evaluation.figure == "uses":
             self._check_uses(where, name)
 
@@ -451,10 +511,16 @@ class Config(Settings):
                 f"method '{method}' is trained with {trained}; take another, or leave the method out by `methods`"
             )
 
+    def condition_labels(self, evaluation: str) -> dict[str, str]:
+        """What figures call the conditions of an evaluation."""
+        conditions = self.evaluations[evaluation].conditions
+        return {name: condition.label or name.replace("_", " ").capitalize() for name, condition in conditions.items()}
+
     def _check_baselines(self, name: str) -> None:
         """Every scheme must exist, and find the classifiers that it needs, trained without noise."""
         where, study = f"baselines.{name}", self.baselines[name]
-        taken = {*figure_axes.TAKEN, *self.figures.accuracy_by, *self.evaluations}
+        evaluated = [other + part for other in self.evaluations for part in ("", *EVALUATION_PARTS)]
+        taken = {*figure_axes.TAKEN, *self.figures.accuracy_by, *evaluated}
         for file in (name, *(name + part for part in STUDY_PARTS)):
             if file in taken or (file != name and file in self.baselines):
                 raise ValueError(f"{where}: '{file}' is the name of another figure or table; take a new one")
@@ -586,7 +652,7 @@ class Config(Settings):
         files = {f"data.files.{name}": path for name, path in self.data.files.items()}
         folders = {f"data.files.{name}" for name in self.data.files if known[name].folder}
         files |= {key: path for key, (_, path) in self.weights().items()}
-        files |= self.traces()
+        files |= {use.key: use.path for use in self.traces()}
         for key, path in files.items():
             found = Path(path).is_dir() if key in folders else Path(path).is_file()
             if not found:
@@ -598,17 +664,23 @@ class Config(Settings):
             if fault := marked(path):
                 raise InputError(f"{source}: {key}: {fault}")
 
-    def traces(self) -> dict[str, str]:
-        """Channel traces that runs and evaluations of the grid go along, by key of the configuration."""
-        channels = {
-            f"{self._where(method, 'channel')}.snr_trace": self.channel_settings(method) for method in self.grid.methods
-        }
+    def traces(self) -> list[TraceUse]:
+        """Channel traces that runs and evaluations of the grid go along."""
+        found: dict[tuple[str, str], TraceUse] = {}
+
+        def note(where: str, method: str, channel: ChannelSettings, *, trains: bool) -> None:
+            if path := channel.snr_trace:
+                use = TraceUse(f"{where}.snr_trace", path, [], trains)
+                found.setdefault((where, path), use).methods.append(method)
+
+        for method in self.grid.methods:
+            note(self._where(method, "channel"), method, self.channel_settings(method), trains=True)
         for name, evaluation in self.evaluations.items():
             for condition in evaluation.conditions:
+                where = f"evaluations.{name}.conditions.{condition}.channel"
                 for method in evaluation.methods or self.grid.methods:
-                    where = f"evaluations.{name}.conditions.{condition}.channel.snr_trace"
-                    channels[where] = self.condition_channel(name, condition, method)
-        return {key: channel.snr_trace for key, channel in channels.items() if channel.snr_trace}
+                    note(where, method, self.condition_channel(name, condition, method), trains=False)
+        return list(found.values())
 
     def weights(self) -> dict[str, tuple[str, str]]:
         """Files of weights that runs of the grid start from: by key of the configuration, a method and its file."""
@@ -630,6 +702,10 @@ class Config(Settings):
                 "add it under `methods:` of the configuration"
             )
         return self.methods[name]
+
+    def pilots(self, method: str) -> int:
+        """Channel uses that a device of a method spends on pilots with each block of features."""
+        return _pilots(self.channel_settings(method))
 
     def modalities_of(self, method: str) -> list[str]:
         """The devices of a method: its own, or all."""
@@ -668,6 +744,9 @@ class Config(Settings):
         for name, figure in self.figures.accuracy_by.items():
             where = f"figures.accuracy_by.{name}"
             texts |= {f"{where}.label": figure.label} | {f"{where}.lines": line for line in figure.lines or {}}
+        for name, evaluation in self.evaluations.items():
+            for condition, settings in evaluation.conditions.items():
+                texts[f"evaluations.{name}.conditions.{condition}.label"] = settings.label
         return {key: text for key, text in texts.items() if text is not None}
 
     def settings_of(self, method: str) -> dict[str, Any]:
@@ -750,10 +829,13 @@ def _received_values(channel: ChannelSettings, features: int) -> int:
 def _channel_uses(channel: ChannelSettings, features: int) -> int:
     """Channel uses of one device and scene, pilots included."""
     modulation = plugins.load("semcom.link.modulation", channel.modulation.name)
+    return modulation.channel_uses(features, modulation.Options(**channel.modulation.options)) + _pilots(channel)
+
+
+def _pilots(channel: ChannelSettings) -> int:
+    """Channel uses of one device and scene that are pilots."""
     estimation = plugins.load("semcom.link.estimation", channel.estimation.name)
-    return modulation.channel_uses(
-        features, modulation.Options(**channel.modulation.options)
-    ) + estimation.channel_uses(estimation.Options(**channel.estimation.options))
+    return estimation.channel_uses(estimation.Options(**channel.estimation.options))
 
 
 def _link_options() -> Iterator[tuple[str, str, list[str]]]:

@@ -75,7 +75,7 @@ class EvaluationJob(Settings):
 
     evaluation: str
     method: str
-    snr_db: list[float] | None
+    snr_db: list[Decibels] | None
     channel_draws: int | None
     conditions: dict[str, ConditionJob]
     compute: ComputeSettings

@@ -39,7 +39,9 @@ Decibels = Annotated[  # of an SNR; infinite without noise. Noise of 10^30 times
     Field(ge=-300),
     BeforeValidator(lambda given: math.inf if given in ("inf", ".inf") else given),
 ]
+Offset = Annotated[float, Field(ge=-300, le=300)]  # in dB, of one device from the others
 Span = Annotated[list[float], Field(min_length=2, max_length=2)]
+DecibelSpan = Annotated[list[Annotated[float, Field(ge=-300, le=300)]], Field(min_length=2, max_length=2)]
 
 
 def distinct(values: list | None) -> list | None:
@@ -196,7 +198,7 @@ class FinetuneSettings(ScheduleSettings):
     )
     evaluate_every_rounds: int = silent("rounds between two evaluations", gt=0)
     channel_draws: int = silent("channel realisations that an evaluation averages over", gt=0)
-    snr_range_db: Span | None = from_paper(
+    snr_range_db: DecibelSpan | None = from_paper(
         "train each scene at an SNR drawn evenly from this range, in dB, instead of the grid's; evaluation keeps to the "
         "grid's",
         "Sec. IV-A: one SNR a run",
@@ -282,7 +284,7 @@ class ChannelSettings(Settings):
     equalizer: LinkBlock = silent(
         "use of what the server knows of h: a module in src/semcom/link/equalizer; auto: mmse under fading, else zero_forcing"
     )
-    snr_offset_db: dict[str, float] = silent("per-device offset to the grid's SNR")
+    snr_offset_db: dict[str, Offset] = silent("per-device offset to the grid's SNR, or to that of snr_trace")
     snr_trace: str | None = from_paper(
         "CSV file of each device's SNR in dB by round (columns round, device, snr_db), in the place of the grid's SNR: in "
         "training one round a round, in evaluation one round a scene",
@@ -324,7 +326,7 @@ class ConditionSettings(Settings):
 
 class EvaluationSettings(Settings):
     methods: list[str] | None = ours("methods of the grid to evaluate; null: all", default=None, min_length=1)
-    snr_db: list[float] | None = ours(
+    snr_db: list[Decibels] | None = ours(
         "SNRs in dB to test at, each system at each; null: the SNR that it was trained at", default=None, min_length=1
     )
     channel_draws: int | None = ours("channel realisations; null: finetune.channel_draws", default=None, gt=0)
@@ -334,7 +336,8 @@ class EvaluationSettings(Settings):
         default=None,
     )
     conditions: dict[Name, ConditionSettings] = ours(
-        "what else may differ at test, by names of your own; left out: `as_trained` alone, in which nothing differs",
+        "what else may differ at test, by names of your own; the summary compares each to the first; left out: "
+        "`as_trained` alone, in which nothing differs",
         default={"as_trained": ConditionSettings()},
         min_length=1,
     )
@@ -343,6 +346,10 @@ class EvaluationSettings(Settings):
     def _drawable(self) -> Self:
         if self.figure in ("curves", "map") and (self.snr_db is None or len(self.snr_db) < 2):
             raise ValueError(f"figure: {self.figure} is over the SNR at test; give two or more under snr_db")
+        if self.figure == "curves" and math.inf in self.snr_db:
+            raise ValueError(
+                "figure: curves has no place for .inf on its axis; leave it out of snr_db, or take conditions"
+            )
         if self.figure in ("map", "uses") and len(self.conditions) > 1:
             raise ValueError(f"figure: {self.figure} shows one condition; leave one under conditions, or take curves")
         return self

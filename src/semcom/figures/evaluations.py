@@ -168,12 +168,14 @@ def conditions_figure(
     labels: Mapping[str, str] | None = None,
     majority_accuracy: float | None = None,
 ) -> Figure:
-    """Accuracy of each method, a row a condition and a panel an SNR at test: mean and 95 % t-interval over the seeds.
+    """Accuracy of each method, a row a condition and a panel an SNR at test: mean and interval, or range, over the seeds.
+
+    What goes along a channel trace has no one SNR at test, and is in every panel.
 
     Args:
         methods, conditions, labels, majority_accuracy: as in `curves_figure`.
     """
-    tested = sorted(set(table["tested_snr_db"]))
+    tested = sorted(set(table["tested_snr_db"].dropna())) or [np.nan]
     looks = style.method_styles(methods, labels)
     with style.applied():
         width = style.DOUBLE_COLUMN if len(tested) > 1 else style.SINGLE_COLUMN
@@ -191,18 +193,31 @@ def conditions_figure(
                 beside = (order - (len(looks) - 1) / 2) * min(APART, 0.8 / len(looks))
                 for row, condition in enumerate(conditions):
                     chosen = (table["method"] == method) & (table["condition"] == condition)
-                    _point(axes, table[chosen & (table["tested_snr_db"] == at)], row + beside, look)
+                    here = (table["tested_snr_db"] == at) | table["tested_snr_db"].isna()
+                    _point(axes, table[chosen & here], row + beside, look)
             if majority_accuracy is not None:
                 axes.axvline(100 * majority_accuracy, **REFERENCE)
             axes.set_yticks(range(len(conditions)), conditions.values())
             axes.set_ylim(len(conditions) - 0.5, -0.5)
-            axes.set_xlabel(f"{_split(table)} accuracy (%)")
+            if number + columns >= len(tested):  # the lowest of its column
+                axes.tick_params(labelbottom=True)
+                axes.set_xlabel(f"{_split(table)} accuracy (%)")
         handles = [panels.legend_handle(look, look.label) for look in looks.values()]
         for handle in handles:
             handle.set_linestyle("")
         panels.legend_above(figure, handles + _majority_handle(majority_accuracy))
-        panels.note_below(figure, panels.bar_note([table["seed"].nunique()]))
+        panels.note_below(figure, _points_note(table))
     return figure
+
+
+def _points_note(table: pd.DataFrame) -> str:
+    """What a point and its bar are."""
+    seeds, trained = table["seed"].nunique(), sorted(set(table["snr_db"]))
+    over = f"links trained at {' and '.join(map(panels.decibels, trained))}, " if len(trained) > 1 else ""
+    if seeds == 1:
+        return f"{'Mean over ' + over.rstrip(', ') + '; a' if over else 'A'} single seed."
+    bar = "95 % t-interval" if seeds >= panels.INTERVAL_SEEDS else "range"
+    return f"Mean over {over}{_count(seeds)} and the channel draws; bar: {bar} over the seeds."
 
 
 def uses_figure(

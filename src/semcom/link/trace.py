@@ -13,18 +13,21 @@ import pandas as pd
 from semcom.common.errors import InputError
 from semcom.common.reading import fault_of_surroundings
 
+LARGEST_DB = 300  # either way, as of an SNR in the configuration
 COLUMNS = ("round", "device", "snr_db")
 
 
-def read_trace(path: str | Path, devices: Sequence[str], *, alone: bool = False) -> dict[str, np.ndarray]:
+def read_trace(
+    path: str | Path, devices: Sequence[str], *, known: Sequence[str] | None = None
+) -> dict[str, np.ndarray]:
     """(rounds,) SNR in dB of each device.
 
     Args:
         devices: that there must be.
-        alone: whether there may be no other; else those are not looked at.
+        known: that there may be, `devices` among them; None: any. Rows of others than `devices` give no result.
 
     Raises:
-        InputError: the file is missing, or no such table; a value is no number; a round is left out or there twice; a
+        InputError: the file is missing, or no such table; a value is no number of dB; a round is left out or there twice; a
             device is unknown or missing. The message names the file and the line.
     """
     try:
@@ -39,17 +42,18 @@ def read_trace(path: str | Path, devices: Sequence[str], *, alone: bool = False)
     for column in ("round", "snr_db"):
         values = pd.to_numeric(table[column], errors="coerce")
         bad = ~np.isfinite(values)
-        if column == "round":
-            bad |= (values % 1 != 0) | (values < 0)
+        bad |= (values % 1 != 0) | (values < 0) if column == "round" else values.abs() > LARGEST_DB
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
-            kind = "a whole number from 0 up" if column == "round" else "a number of dB"
+            span = f"from -{LARGEST_DB} to {LARGEST_DB}"
+            kind = "a whole number from 0 up" if column == "round" else f"a number of dB {span}"
             raise InputError(f"{path}, line {row + 2}: {column} is {table[column].iloc[row]!r}, not {kind}; correct it")
         table[column] = values
-    unknown = [device for device in table["device"] if device not in devices]
-    if unknown and alone:
+    unknown = [] if known is None else [row for row, device in enumerate(table["device"]) if device not in known]
+    if unknown:
         raise InputError(
-            f"{path}: device '{unknown[0]}' is not one of {', '.join(devices)}; correct the name, or `modalities`"
+            f"{path}, line {unknown[0] + 2}: device '{table['device'].iloc[unknown[0]]}' is not one of {', '.join(known)}; "
+            "correct the name, or `modalities`"
         )
     trace = {}
     for device in devices:

@@ -20,7 +20,8 @@ class Uplinks:
         link: the same for every device; each sees noise and fading of its own.
         snr_offset_db: of each device, in the order in which the server concatenates them.
         silent: devices that do not send. `zeros`: the server knows, and puts zeros in the place of what it would have
-            received. `noise`: it does not know, and takes the noise for features.
+            received. `noise`: it does not know, and takes for features what it receives: the noise, equalised by the h that
+            it would have known.
     """
 
     link: Link

@@ -91,6 +91,8 @@ def save_encoders(encoders: nn.ModuleDict, path: Path, status: str) -> None:
 def load_encoders(encoders: nn.ModuleDict, path: Path) -> str:
     """Read what `save_encoders` wrote into encoders of the same shape and return its status.
 
+    The file may hold encoders of further modalities, which are not looked at: a device can be left alone after stage I.
+
     Raises:
         InputError: the file is missing, damaged, not ours, or of other encoders; the message names what differs.
     """
@@ -103,6 +105,7 @@ def load_encoders(encoders: nn.ModuleDict, path: Path) -> str:
         raise InputError(f"{path}: lacks the encoders or the status that this program writes; {remedy}")
     if wrong := fault(saved, {"format": str, "status": STATUSES, "encoders": dict}, "its content"):
         raise InputError(f"{path}: is of another version: {wrong}; {remedy}")
+    state = {name: value for name, value in state.items() if str(name).partition(".")[0] in encoders}
     for name in sorted(own.keys() | state.keys(), key=str):
         shapes = [tuple(s[name].shape) if name in s else None for s in (own, state)]
         if shapes[0] != shapes[1]:

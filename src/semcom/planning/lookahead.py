@@ -10,8 +10,10 @@ from semcom.common.errors import InputError
 from semcom.config import paths
 from semcom.config.experiment import Config
 from semcom.data.nyud2_layout import PUBLISHED_COUNTS
-from semcom.data.splits import WITHHELD, check_split, split_table
+from semcom.data.splits import WITHHELD, check_split, label_subset, split_table
+from semcom.link.trace import check_length, read_trace
 from semcom.rooms.dataset import rooms, scene_name
+from semcom.training.schedule import total_steps
 
 
 def check_scenes(config: Config, folder: Path = Path()) -> None:
@@ -28,17 +30,41 @@ def check_scenes(config: Config, folder: Path = Path()) -> None:
     if known is None:
         return
     where, scenes = known
-    data = config.data
-    table = split_table(
-        scenes,
-        validation_fraction=data.validation_fraction,
-        seed=data.validation_seed,
-        withhold_test=data.withhold_test,
-    )
+    table = _split(config, scenes)
     try:
         check_split(table, config.grid.label_fractions, config.batches(), trials=config.tables.trials)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
+
+
+def check_traces(config: Config, folder: Path = Path()) -> None:
+    """See whether each channel trace has every device that goes along it, and, where the scenes are known, is long enough.
+
+    Args:
+        folder: that Snakemake runs in.
+
+    Raises:
+        InputError: a trace cannot be read, or has too few rounds; the message names the file.
+    """
+    if not (traces := config.traces()):
+        return
+    known = known_scenes(config, folder)
+    table = None if known is None else _split(config, known[1])
+    for use in traces:
+        devices = {device: None for method in use.methods for device in config.modalities_of(method)}
+        trace = read_trace(use.path, list(devices), known=config.modalities)
+        if table is None:
+            continue
+        counts = table["split"].value_counts()
+        for split in ("test", "validation"):
+            if split in counts:
+                check_length(trace, counts[split], use.path, f"the {split} split, a round a scene,")
+        if use.trains:
+            labels = pd.factorize(table["class"][table["split"] == "train"], sort=True)[0]
+            labelled = len(label_subset(labels, max(config.grid.label_fractions), seed=0))
+            for method in use.methods:
+                rounds = total_steps(labelled, config.finetune_settings(method))
+                check_length(trace, rounds, use.path, f"stage II of {method}")
 
 
 def check_modalities(config: Config) -> None:
@@ -93,6 +119,17 @@ def known_scenes(config: Config, folder: Path = Path()) -> tuple[str, pd.DataFra
         for number in range(count)
     ]
     return "NYU Depth V2", pd.DataFrame(listed, columns=["class", "room", "split"])
+
+
+def _split(config: Config, scenes: pd.DataFrame) -> pd.DataFrame:
+    """The split that the configuration makes of known scenes."""
+    data = config.data
+    return split_table(
+        scenes,
+        validation_fraction=data.validation_fraction,
+        seed=data.validation_seed,
+        withhold_test=data.withhold_test,
+    )
 
 
 def _is_folder(config: Config) -> bool:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from semcom.common.errors import InputError
+from semcom.common.spelling import spelled_number
 from semcom.config.jobs import EvaluationJob
 from semcom.data.scenes import Scenes
 from semcom.link.blocks import channel_uses
@@ -26,6 +28,9 @@ def reevaluate(job: EvaluationJob, kept: KeptSystem, scenes: Scenes) -> pd.DataF
         One row a condition, tested SNR and split: the run as in rounds.csv (`snr_db` is what it was trained at),
         condition, tested_snr_db (blank along a trace), split, accuracy, mean_class_accuracy, loss, channel_uses (uplink
         uses of one inference with its pilots, of all devices that send) and status. A run that diverged has blanks.
+
+    Raises:
+        InputError: a condition drives the answers beyond what numbers hold; a trace cannot be read, or is too short.
     """
     run = {
         "experiment": kept.job.experiment,
@@ -36,13 +41,17 @@ def reevaluate(job: EvaluationJob, kept: KeptSystem, scenes: Scenes) -> pd.DataF
     }
     tested_at = job.snr_db or [kept.job.snr_db]
     splits = [split for split in EVALUATED_SPLITS if split in scenes.indices]
+    untraced = kept.job.channel.model_copy(
+        update={"snr_trace": None}
+    )  # that of the training is asked for by a condition
+    own = kept.job.model_copy(update={"channel": untraced})
     if kept.system is None:
         blank = dict.fromkeys(("accuracy", "mean_class_accuracy", "loss", "channel_uses"), math.nan)
         rows = [
-            {**run, "condition": condition, "tested_snr_db": snr_db, "split": split, **blank, "status": kept.status}
+            {**run, "condition": name, "tested_snr_db": snr_db, "split": split, **blank, "status": kept.status}
             for split in splits
-            for condition in job.conditions
-            for snr_db in tested_at
+            for name, condition in job.conditions.items()
+            for snr_db in ([math.nan] if condition.channel.snr_trace else tested_at)
         ]
         return pd.DataFrame(rows)
     begun = kept.arithmetic
@@ -57,7 +66,7 @@ def reevaluate(job: EvaluationJob, kept: KeptSystem, scenes: Scenes) -> pd.DataF
     traces = {name: condition.channel.snr_trace for name, condition in job.conditions.items()}
     rows = []
     for split in splits:
-        evaluation = Evaluation(scenes, split, kept.job, kept.seed, compute)
+        evaluation = Evaluation(scenes, split, own, kept.seed, compute)
         for scored in _scores(evaluation, system, links, traces, tested_at, job.channel_draws):
             rows.append({**run, **scored, "status": kept.status})
     return pd.DataFrame(rows)
@@ -80,6 +89,12 @@ def _scores(
         along = evaluation.along(traces[condition])
         for snr_db in [math.nan] if along else tested_at:
             nominal = along or snr_db
-            score = evaluation.score(evaluation.logits(system, z, uplinks=uplinks, snr_db=nominal, draws=draws))
+            try:
+                score = evaluation.score(evaluation.logits(system, z, uplinks=uplinks, snr_db=nominal, draws=draws))
+            except FloatingPointError as error:
+                at = "along its trace" if along else f"at {spelled_number(snr_db)} dB"
+                raise InputError(
+                    f"condition '{condition}' {at}: {error}; take a higher SNR, or an equalizer that bounds the noise, as mmse"
+                ) from None
             place = {"condition": condition, "tested_snr_db": snr_db, "split": evaluation.split}
             yield {**place, **vars(score), "channel_uses": uses}
