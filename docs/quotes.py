@@ -742,50 +742,15 @@ def silent_device() -> Iterator[str]:
     yield f"the most frequent class gives {always_the_most_frequent(asked)} %"
 
 
-def tested(experiment: str, evaluation: str, **row: object) -> pd.DataFrame:
-    """Test accuracy of an evaluation, a row an SNR at test and a column a seed."""
-    rows = table(f"{experiment}/tables/{evaluation}.csv")
-    for key, wanted in {"split": "test", **row}.items():
-        rows = rows[rows[key] == wanted]
-    if rows.empty:
-        raise LookupError(f"{experiment}, {evaluation}: no row with {row}")
-    return rows.pivot(index="tested_snr_db", columns="seed", values="accuracy")
-
-
-def on_map(method: str, trained: float | None) -> pd.DataFrame:
-    """Of a method trained at an SNR, or over the range (None)."""
-    if trained is None:  # the same system at every SNR of the grid
-        method, trained = f"{method}_range", table("rooms-snr/tables/snr_map.csv")["snr_db"].min()
-    return tested("rooms-snr", "snr_map", method=method, snr_db=trained)
-
-
-def snr_map() -> Iterator[str]:
-    trained = sorted(table("rooms-snr/tables/snr_map.csv")["snr_db"].unique())
-    for method, label in METHODS.items():
-        matched = [on_map(method, snr).loc[snr].mean() for snr in trained]
-        wide = [on_map(method, None).loc[snr].mean() for snr in trained]
-        yield line(f"{label}, trained at this SNR", *map(points, matched))
-        yield line(f"{label}, trained over the range", *map(points, wide))
-
-
-def label_shares(experiment: str) -> list[float]:
-    counts = table(f"{experiment}/data/class_counts.csv")["test"]
-    return list(counts / counts.sum())
-
-
-def by_uses(method: str, uses: int) -> pd.DataFrame:
-    return tested("rooms-uses", "channel_uses", method=f"{method}-k{uses}", channel_uses=uses)
-
-
 def channel_uses() -> Iterator[str]:
-    shares, rows = label_shares("rooms-uses"), table("rooms-uses/tables/channel_uses.csv")
-    snrs, lengths = sorted(rows["tested_snr_db"].unique()), sorted(rows["channel_uses"].astype(int).unique())
-    for uses in lengths:
-        limits = [largest_accuracy(uses * bits_per_use(snr), shares) for snr in snrs]
-        reached = by_uses("proposed", uses).loc[snrs].mean(axis=1)
-        cells = [f"{points(share)} ({shown(100 * limit, '.0f')})" for share, limit in zip(reached, limits, strict=True)]
-        yield line(str(uses), *cells)
-    yield line("capacity = entropy", *(shown(uses_for(entropy(shares), snr), ".1f") for snr in snrs))
+    counts = table("rooms/data/class_counts.csv")["test"]
+    shares, snrs = list(counts / counts.sum()), range(-15, 25, 5)
+    yield f"their entropy is {shown(entropy(shares), '.2f')} bits, and the most frequent class has {points(max(shares))} %"
+    for uses in (2, 4, 8, 16, 128):
+        yield line(str(uses), *(points(largest_accuracy(uses * bits_per_use(snr), shares)) for snr in snrs))
+    yield line("uses that carry the whole label", *(shown(uses_for(entropy(shares), snr)) for snr in snrs))
+    yield f"At K = 128 and 10 dB the capacity is {shown(128 * bits_per_use(10), '.0f')} bits"
+    yield f"at -15 dB it is still {shown(128 * bits_per_use(-15))}"
 
 
 QUOTES: dict[str, Callable[[], Iterator[str]]] = {
@@ -797,7 +762,6 @@ QUOTES: dict[str, Callable[[], Iterator[str]]] = {
     "docs/questions/fading.md": fading,
     "docs/questions/silent-device.md": silent_device,
     "docs/questions/channel-uses.md": channel_uses,
-    "docs/questions/snr-map.md": snr_map,
     "config/studies/README.md": studies,
 }
 

@@ -205,6 +205,7 @@ def test_words_of_the_user_are_no_markup():
     table = pd.DataFrame([{"method": "proposed", "seed": 0, "steps": 3, "uplink_channel_uses": 5, "uplink_bits": 7}])
     html = explorer_tables.pretraining_overhead(table, called)
     assert "<b>" not in html and "&lt;b&gt;&amp;&lt;/b&gt;" in html
+    assert re.findall(r">([^<>]+)</td>", html)[1:] == ["0", "3", "5", "7"]  # seed, steps, channel uses, bits
     page = made_page(made_rounds(), labels=LABELS | {"proposed": "</script><script>alert(1)</script>"})
     assert "<script>alert" not in page
     assert "</script><script>alert(1)" in charts(page)["curves"]["data"]["values"][0]["called"]

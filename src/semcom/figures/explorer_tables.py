@@ -16,6 +16,7 @@ from semcom.config.experiment import default_label
 
 MOST_ROWS = 3000  # of a table; with more, a browser takes seconds to sort it, and the page grows by megabytes
 MINUS = "\N{MINUS SIGN}"
+LONG = 40  # characters of words, beyond which they take several lines
 TARGET_UNITS = {  # in which the way to a target is counted
     "rounds": "Rounds",
     "channel_uses": "Channel uses",
@@ -85,7 +86,8 @@ def _right(column: Column) -> str:
 
 def _cell(cell: Cell, column: Column) -> str:
     key = f' data-key="{escape(str(cell.key))}"' if cell.key is not None and str(cell.key) != cell.text else ""
-    return f"<td{_right(column)}{key}>{escape(cell.text)}</td>"
+    kind = _right(column) or ' class="long"' * (len(cell.text) > LONG)
+    return f"<td{kind}{key}>{escape(cell.text)}</td>"
 
 
 # Columns
@@ -272,7 +274,7 @@ def pretraining_overhead(table: pd.DataFrame, called: Callable[[str], str]) -> s
         "What stage I would take if each modality's scenes stayed on their device. It is no part of the rounds, channel "
         "uses and bits of stage II.",
         table.to_dict("records"),
-        [text("Method", "method", called), number("Seed", "seed", str), number("Steps", "steps"),
+        [text("Method", "method", called), number("Seed", "seed", spelled_number), number("Steps", "steps"),
          *(number(name.replace("_", " ").capitalize(), name) for name in costs)],
     )  # fmt: skip
 
