@@ -721,7 +721,25 @@ def silent_device() -> Iterator[str]:
         conditions = {"all_heard": "all heard"} | {f"{device}_{key}": called for key, called in GONE.items()}
         yield by_condition(evaluations, f"{label} gone: test accuracy, %", DROPOUT, conditions)
     yield by_condition(evaluations, "On its own", ON_THEIR_OWN, {"all_heard": "test accuracy, %"})
-    yield f"the most frequent class gives {always_the_most_frequent(evaluations[0])} %"
+    asked, others = evaluations
+
+    def got(method: str, condition: str = "all_heard", evaluation: str = asked) -> str:
+        return percent(evaluation, "accuracy_mean", method=method, condition=condition, split="test")
+
+    yield f"proposed link falls from {got('proposed')} % to {got('proposed', 'depth_silent')} %"
+    yield f"the supervised one to {got('supervised', 'depth_silent')} %. RGB alone reaches {got('rgb_alone')} %"
+    yield f"links keep {got('proposed', 'rgb_silent')} % and {got('supervised', 'rgb_silent')} %, and depth alone reaches"
+    for method, condition in (
+        ("proposed", "depth_silent"),
+        ("supervised", "depth_silent"),
+        ("supervised", "rgb_silent"),
+    ):
+        gained = got(f"{method}_dropout", condition)
+        yield f"from {got(method, condition)} % to {gained} % ({method}, {condition.split('_')[0].replace('rgb', 'RGB')} silent)"
+    yield f"{got('proposed_rgb', evaluation=others)} % with RGB and {got('proposed_depth', evaluation=others)} % with depth"
+    yield f"{got('proposed', 'rgb_fade')} % where RGB is 30 dB down, against {got('proposed', 'rgb_silent')} % where it is silent"
+    yield f"and {got('proposed', 'rgb_fade_mmse')} % with MMSE"
+    yield f"the most frequent class gives {always_the_most_frequent(asked)} %"
 
 
 def channel_uses() -> Iterator[str]:
