@@ -486,7 +486,7 @@ def settings(**changes) -> dict:
         ({"schemes": [{"name": "label", "pseudo": 1}]}, "schemes.label.pseudo: unknown key"),
         ({"schemes": [{"name": "image", "qualities": [200]}]}, "schemes.image.qualities"),
         ({"schemes": []}, "baselines.b.schemes: .*at least 1"),
-        ({"schemes": ["label", "label"]}, "lists a scheme twice"),
+        ({"schemes": ["label", "label"]}, "baselines.b.schemes: lists a value twice"),
         ({"methods": ["propsed"]}, "'propsed' is not one of grid.methods; did you mean 'proposed'"),
         ({"local": {"rgb": "r"}}, "local: scheme 'posterior' needs a classifier of depth alone"),
         ({"local": {"rgb": "d", "depth": "d"}}, "needs a classifier of rgb alone"),
@@ -502,6 +502,8 @@ def settings(**changes) -> dict:
         ({"keep_systems": False}, "baselines.b: needs the trained links"),
         ({"channel": {"estimation": {"name": "pilots", "pilots": 2}}}, "channel.estimation is 'pilots'"),
         ({"evaluations": {"b": {}}}, "baselines.b: 'b' is the name of another figure or table"),
+        ({"methods": ["r"], "local": {"depth": "d"}}, "local: scheme 'posterior' needs a classifier of rgb alone"),
+        ({"snr_db": [-301]}, "baselines.b.snr_db.0: .*greater than or equal to -300"),
     ],
 )  # fmt: skip
 def test_a_study_that_cannot_be_made_is_refused_in_one_line_before_anything_runs(changes, said):
@@ -515,6 +517,51 @@ def test_a_method_over_another_channel_than_the_schemes_is_refused():
     given["methods"]["proposed"] = {"channel": {"fading": "rayleigh"}}
     with pytest.raises(InputError, match="'proposed' has another channel.fading than the schemes"):
         load_config(ROOT / "tests/config.yaml", settings=given)
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "said"),
+    [
+        ("r", {"finetune": {"snr_range_db": [0, 20]}}, r"local.rgb: .*'r' draws its SNR from methods.r.finetune.snr_range_db; set"),
+        ("images", {"finetune": {"snr_range_db": [0, 20]}}, "server: .*set methods.images.finetune.snr_range_db to null"),
+        ("d", {"channel": {"snr_trace": "t.csv"}}, "local.depth: .*'d' goes along methods.d.channel.snr_trace"),
+        ("r", {"channel": {"estimation": {"name": "pilots", "pilots": 2}}}, "'r' has methods.r.channel.estimation 'pilots'"),
+        ("d", {"channel": {"fading": "rayleigh"}}, "'d' has methods.d.channel.fading 'rayleigh'; set .* to awgn"),
+        ("proposed", {"channel": {"snr_trace": "t.csv"}}, "methods: 'proposed' is trained along a trace"),
+    ],
+)  # fmt: skip
+def test_classifiers_are_trained_without_noise_and_features_without_a_trace(method, changes, said):
+    given = settings(server="images", grid={"methods": ["proposed", "images", "r", "d"]})
+    given["methods"]["images"] = {"like": "supervised"}
+    given["methods"][method] = given["methods"].get(method, {}) | changes
+    with pytest.raises(InputError, match=said) as error:
+        load_config(ROOT / "tests/config.yaml", settings=given)
+    assert "\n" not in str(error.value)
+
+
+def test_where_all_links_fade_the_classifiers_must_not():
+    given = settings(channel={"fading": "rayleigh"})
+    with pytest.raises(InputError, match="'r' has channel.fading 'rayleigh'; set methods.r.channel.fading to awgn"):
+        load_config(ROOT / "tests/config.yaml", settings=given)
+
+
+@pytest.mark.parametrize(
+    "study", [{"methods": ["label"]}, {"local": {"rgb": "label", "depth": "d"}}, {"methods": ["like"]}]
+)
+def test_a_method_called_like_a_scheme_of_its_study_is_refused(study):
+    given = settings(grid={"methods": ["proposed", "supervised", "r", "d", "label", "like"]}, **study)
+    own = {"loss": None, "options": {}, "projector": [], "pretrain": {}, "finetune": {}, "modalities": ["rgb"]}
+    given["methods"] |= {"label": own, "like": {"like": "label"}}
+    with pytest.raises(InputError, match="baselines.b: 'label' is a scheme and a method.*rename methods.label"):
+        load_config(ROOT / "tests/config.yaml", settings=given)
+    given["baselines"]["b"]["schemes"] = ["image"]
+    assert "b" in load_config(ROOT / "tests/config.yaml", settings=given).baselines
+
+
+def test_the_order_of_the_servers_devices_does_not_matter():
+    given = settings(server="turned", grid={"methods": ["proposed", "supervised", "r", "d", "turned"]})
+    given["methods"]["turned"] = {"like": "supervised", "modalities": ["depth", "rgb"]}
+    assert load_config(ROOT / "tests/config.yaml", settings=given).baselines["b"].server == "turned"
 
 
 def test_a_study_crosses_into_its_job_whole():

@@ -380,6 +380,16 @@ def test_no_message_is_in_the_words_of_the_library(raw):
             assert not re.search("instance of|pattern|nput should|dictionary|[Ss]tring|integer", str(error.value))
 
 
+def test_costs_of_figures_that_are_not_drawn_are_refused(raw):
+    raw["figures"] |= {"figure4_label_fraction": None, "figure5_label_fraction": None, "costs": ["bits"]}
+    with pytest.raises(
+        InputError, match=r"figures.costs: draws figures 4 and 5 once more, and both are null; set .* to \[\]"
+    ):
+        parse_config(raw, "my.yaml")
+    raw["figures"]["costs"] = []
+    assert not parse_config(raw, "my.yaml").figures.costs
+
+
 def test_folders_that_the_project_makes_are_no_names_of_experiments():
     """Of the folders that its files name below results/, those are experiments that a configuration names."""
     files = [*ROOT.glob("src/**/*.py"), *ROOT.glob("workflow/**/*.smk")]

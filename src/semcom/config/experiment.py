@@ -162,7 +162,13 @@ class Config(Settings):
             if method not in self.methods:
                 hint = plugins.did_you_mean(method, list(self.methods))
                 raise ValueError(f"grid.methods: '{method}' has no entry under methods{hint}")
-        for number, fraction in ((4, self.figures.figure4_label_fraction), (5, self.figures.figure5_label_fraction)):
+        shown = ((4, self.figures.figure4_label_fraction), (5, self.figures.figure5_label_fraction))
+        if self.figures.costs and all(fraction is None for _, fraction in shown):
+            raise ValueError(
+                "figures.costs: draws figures 4 and 5 once more, and both are null; set figures.costs to [], or give a figure "
+                "its label fraction"
+            )
+        for number, fraction in shown:
             if fraction is not None and fraction not in self.grid.label_fractions:
                 raise ValueError(
                     f"figures.figure{number}_label_fraction: {fraction} is not one of grid.label_fractions {self.grid.label_fractions}; "
@@ -525,10 +531,18 @@ class Config(Settings):
             if file in taken or (file != name and file in self.baselines):
                 raise ValueError(f"{where}: '{file}' is the name of another figure or table; take a new one")
         self._check_baselines_need(where)
-        for method in [*study.methods, *study.local.values(), *([study.server] if study.server else [])]:
+        asked = [*study.methods, *study.local.values(), *([study.server] if study.server else [])]
+        for method in asked:
             if method not in self.grid.methods:
                 hint = plugins.did_you_mean(method, self.grid.methods)
                 raise ValueError(f"{where}: '{method}' is not one of grid.methods{hint}")
+        # A figure's line of features is called by the entry that its methods go back to.
+        for method in dict.fromkeys([*asked, *map(self.family, study.methods)]):
+            if method in (scheme.name for scheme in study.schemes):
+                raise ValueError(
+                    f"{where}: '{method}' is a scheme and a method, which its tables could not tell apart; rename "
+                    f"methods.{method}"
+                )
         for modality in study.local:
             if modality not in self.modalities:
                 hint = plugins.did_you_mean(modality, self.modalities)
@@ -536,17 +550,28 @@ class Config(Settings):
         needs = {plugins.load("semcom.baselines.schemes", s.name).NEEDS: s.name for s in self.baseline_schemes(name)}
         if "local" in needs:
             for modality in self.modalities:
-                if self.modalities_of(study.local.get(modality, study.methods[0])) != [modality]:
+                if modality not in study.local or self.modalities_of(study.local[modality]) != [modality]:
                     raise ValueError(
                         f"{where}.local: scheme '{needs['local']}' needs a classifier of {modality} alone; name a method whose "
                         f"`modalities` is [{modality}] as {modality}"
                     )
-        if "server" in needs and (study.server is None or self.modalities_of(study.server) != self.modalities):
+        if "server" in needs and (
+            study.server is None or set(self.modalities_of(study.server)) != set(self.modalities)
+        ):
             raise ValueError(
                 f"{where}.server: scheme '{needs['server']}' needs a classifier of all modalities; name a method of them"
             )
+        for modality, method in study.local.items():
+            self._check_trained_without_noise(f"{where}.local.{modality}", method)
+        if study.server is not None:
+            self._check_trained_without_noise(f"{where}.server", study.server)
         for method in study.methods:
             own = self.channel_settings(method)
+            if own.snr_trace is not None:
+                raise ValueError(
+                    f"{where}.methods: '{method}' is trained along a trace, {self._where(method, 'channel')}.snr_trace, and "
+                    "the study is over SNRs of its own; leave the method out"
+                )
             for part in ("fading", "estimation", "equalizer", "snr_offset_db"):
                 if getattr(own, part) != getattr(self.shared_channel(), part):
                     raise ValueError(
@@ -556,6 +581,38 @@ class Config(Settings):
         for uses in study.channel_uses:
             if math.log2(uses) > LONGEST_WORD_BITS:
                 raise ValueError(f"{where}.channel_uses: {uses} is more than {2**LONGEST_WORD_BITS}; lower it")
+
+    def _check_trained_without_noise(self, where: str, method: str) -> None:
+        """A classifier of a device or of the server sees features that crossed no air."""
+        channel = self.channel_settings(method)
+        at, training = self._where(method, "channel"), self._where(method, "finetune")
+        for wrong, what, remedy in (
+            (
+                self.finetune_settings(method).snr_range_db is not None,
+                f"draws its SNR from {training}.snr_range_db",
+                f"set methods.{method}.finetune.snr_range_db to null",
+            ),
+            (
+                channel.snr_trace is not None,
+                f"goes along {at}.snr_trace",
+                f"set methods.{method}.channel.snr_trace to null",
+            ),
+            (
+                channel.estimation.name != "perfect",
+                f"has {at}.estimation '{channel.estimation.name}'",
+                f"set methods.{method}.channel.estimation to perfect",
+            ),
+            (
+                channel.fading.name != "awgn",
+                f"has {at}.fading '{channel.fading.name}'",
+                f"set methods.{method}.channel.fading to awgn",
+            ),
+        ):
+            if wrong:
+                raise ValueError(
+                    f"{where}: needs a classifier trained without noise and fading, and '{method}' {what}; {remedy}, or name "
+                    "another method"
+                )
 
     def _check_baselines_need(self, where: str) -> None:
         """What all baselines need of the rest of the configuration."""

@@ -376,23 +376,19 @@ class BaselinesSettings(Settings):
         "method of the grid that is the server's classifier of images, for schemes that send those", default=None
     )
     methods: list[str] = ours("methods of the grid whose features are compared to the schemes", min_length=1)
-    snr_db: list[float] = ours("SNRs in dB to answer at, a panel each", min_length=1)
+    snr_db: list[Decibels] = ours("SNRs in dB to answer at, a panel each; .inf: no noise", min_length=1)
     channel_uses: list[Positive] = ours("channel uses that each device has for one inference", min_length=1)
     channel_draws: int | None = ours("channel realisations; null: finetune.channel_draws", default=None, gt=0)
 
     @field_validator("snr_db", "channel_uses", "methods")
     @classmethod
     def _distinct(cls, values: list) -> list:
-        if len(set(values)) < len(values):
-            raise ValueError(f"lists a value twice: {values}")
-        return values
+        return distinct(values)
 
     @field_validator("schemes")
     @classmethod
     def _distinct_schemes(cls, schemes: list[BlockSettings]) -> list[BlockSettings]:
-        names = [scheme.name for scheme in schemes]
-        if len(set(names)) < len(names):
-            raise ValueError(f"lists a scheme twice: {names}")
+        distinct([scheme.name for scheme in schemes])
         return schemes
 
 
