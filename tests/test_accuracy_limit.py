@@ -10,7 +10,7 @@ from scipy.special import entr, ndtr
 
 from semcom.analysis.accuracy_limit import entropy, largest_accuracy
 from semcom.config.sections import BlockSettings, ChannelSettings
-from semcom.link.capacity import bits_per_use, uses_for
+from semcom.link.capacity import bits_in_blocks, bits_per_use, uses_for
 from semcom.link.link import make_link
 
 UNIFORM = np.full(10, 0.1)
@@ -39,6 +39,21 @@ def test_the_capacity_of_a_use_is_the_logarithm_of_one_plus_the_snr(snr_db, bits
 def test_at_low_snr_the_capacity_is_the_snr_in_nats_and_the_label_takes_its_entropy_over_it():
     assert bits_per_use(-60) == pytest.approx(1e-6 / math.log(2), rel=1e-6)
     assert uses_for(3.3, 0) == pytest.approx(3.3) and uses_for(3.3, math.inf) == 0
+
+
+@pytest.mark.parametrize("snr_db", [-3000, -300, -160, 290, 299.9, 300, 3100, 1e6])
+def test_the_capacity_is_a_number_at_every_snr(snr_db):
+    """SNR / ln 2 where it is small, log2(SNR) where it is large."""
+    expected = 10 ** (snr_db / 10) / math.log(2) if snr_db < 0 else snr_db * math.log2(10) / 10
+    assert bits_per_use(snr_db) == pytest.approx(expected, rel=1e-12)
+    assert uses_for(3.3, snr_db) == pytest.approx(3.3 / expected, rel=1e-12)
+
+
+def test_a_faded_block_carries_as_much_as_its_gain_leaves():
+    gain = np.array([0, 0.5, 1, 2])
+    assert bits_in_blocks(3.0, gain) == pytest.approx(np.log2(1 + gain * 10**0.3))
+    assert bits_in_blocks(math.inf, gain).tolist() == [0, math.inf, math.inf, math.inf]
+    assert bits_in_blocks(-math.inf, gain).tolist() == [0, 0, 0, 0] and uses_for(1, -math.inf) == math.inf
 
 
 @pytest.mark.parametrize("shares", SHARES, ids=len)

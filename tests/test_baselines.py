@@ -14,9 +14,10 @@ from scipy.special import exp1
 from scipy.stats import norm
 
 from conftest import ROOT, run_snakemake
-from semcom.analysis.baselines import COLUMNS, TRAINING_COLUMNS, collect_baselines, training_table, verdict_table
-from semcom.analysis.records import LEDGER, ROUNDS_COLUMNS, write_csv
+from semcom.analysis.baselines import VERDICT_COLUMNS, collect_baselines, training_table, verdict_table
+from semcom.analysis.records import LEDGER, ROUNDS_COLUMNS, write_csv, write_rounds
 from semcom.baselines import coded_label, compressed_image, sent_posterior
+from semcom.baselines.columns import COLUMNS, TRAINING_COLUMNS
 from semcom.baselines.schemes import image, label, posterior
 from semcom.baselines.study import Study, costs_at
 from semcom.baselines.task import Air, Task, receive_words
@@ -368,6 +369,23 @@ def test_bits_take_the_channel_uses_of_capacity():
     assert (at["uplink_channel_uses"], at["downlink_channel_uses"]) == (5, 4)
 
 
+def test_the_channel_uses_of_training_are_whole_numbers_at_every_snr(tmp_path):
+    """As the ledger has them, from a link that hardly carries anything to one without noise, through their file."""
+    rows = [
+        {"experiment": "e", "sender": "label", "tested_snr_db": snr_db, "seed": 0}
+        | costs_at(Traffic(uplink_bits=64), snr_db)
+        for snr_db in (-300.0, -160.0, 0.0, 300.0, math.inf)
+    ]
+    write_csv(pd.DataFrame(rows, columns=TRAINING_COLUMNS), tmp_path / "0.csv")
+    table = training_table([tmp_path / "0.csv"], pd.DataFrame(columns=ROUNDS_COLUMNS), None, stage_one={})
+    found = table["uplink_channel_uses"].tolist()
+    assert found == pytest.approx([64 * math.log(2) * 1e30, 64 * math.log(2) * 1e16, 64, 1, 0]) and found[2:] == [
+        64,
+        1,
+        0,
+    ]
+
+
 def test_a_diverged_classifier_leaves_blanks_for_the_schemes_that_need_it(studied):
     job, systems, scenes, _ = studied
     lost = [dataclasses.replace(systems["rgb_alone"][0], system=None, status="diverged")]
@@ -375,6 +393,29 @@ def test_a_diverged_classifier_leaves_blanks_for_the_schemes_that_need_it(studie
     status = table.groupby("sender")["status"].unique().map(list).to_dict()
     assert status == {"label": ["diverged"], "posterior": ["diverged"], "image": ["ok"], "features": ["ok"]}
     assert set(costs["sender"]) == {"image"}
+
+
+def test_where_classifiers_diverge_in_one_seed_or_in_all_the_tables_are_still_made(studied, tmp_path):
+    job, systems, scenes, (table, costs) = studied
+    lost = {m: [dataclasses.replace(kept, system=None, status="diverged") for kept in of] for m, of in systems.items()}
+    diverged, nothing = Study(job, lost, scenes, 1).answers()
+    assert list(diverged) == list(table) and list(nothing) == list(costs) and nothing.empty
+    for seed, (answered, of_training) in enumerate(((table, costs), (diverged, nothing))):
+        write_rounds(answered, tmp_path / f"answers{seed}.csv")
+        write_csv(of_training, tmp_path / f"training{seed}.csv")
+    for seeds, alive in (((0, 1), ["label", "posterior", "image"]), ((1,), [])):
+        given = [tmp_path / f"training{seed}.csv" for seed in seeds]
+        of_training = training_table(given, pd.DataFrame(columns=ROUNDS_COLUMNS), None, stage_one={})
+        assert list(dict.fromkeys(of_training["sender"])) == alive and set(of_training["seeds"]) <= {1}
+        collected = collect_baselines([tmp_path / f"answers{seed}.csv" for seed in seeds], senders=alive)
+        verdict = verdict_table(collected, methods=["features"], labels={})
+        assert list(verdict) == VERDICT_COLUMNS and len(verdict) == (len(alive) and 26)
+        write_csv(verdict, tmp_path / "verdict.csv")
+        assert list(pd.read_csv(tmp_path / "verdict.csv")) == VERDICT_COLUMNS
+        lines = {sender: [sender] for sender in ("label", "posterior", "image", "features")}
+        figure = baselines_figure(collected, lines=lines, labels={}, classes=3, devices=2, majority_accuracy=0.5)
+        assert "(1 of " in figure.legends[0].get_texts()[0].get_text()
+        figure.savefig(tmp_path / "figure.png")
 
 
 # Tables and figure
@@ -449,6 +490,8 @@ def test_written_studies_are_collected_in_their_order_and_broken_ones_named(tmp_
     (tmp_path / "0.csv").write_text("sender\nx\n")
     with pytest.raises(InputError, match="0.csv: column experiment is missing"):
         collect_baselines([tmp_path / "0.csv"], senders=[])
+    with pytest.raises(InputError, match=r"9.csv: cannot be read \(No such file or directory\); put it there"):
+        collect_baselines([tmp_path / "9.csv"], senders=[])
 
 
 def test_the_figure_draws_the_means_and_where_capacity_carries_the_labels():

@@ -12,14 +12,18 @@ import pandas as pd
 
 from semcom.analysis.records import LEDGER
 from semcom.analysis.statistics import t_interval
+from semcom.baselines.columns import COLUMNS, TRAINING_COLUMNS
 from semcom.common.errors import InputError
+from semcom.common.reading import fault_of_surroundings
 from semcom.common.spelling import spelled_number
 
-COLUMNS = [
-    "experiment", "sender", "tested_snr_db", "seed", "split", "channel_uses", "accuracy", "mean_class_accuracy", "heard", "status",
-]  # fmt: skip
-TRAINING_COLUMNS = ["experiment", "sender", "tested_snr_db", "seed", *LEDGER]
 FEATURES = "features"
+VERDICT_COLUMNS = [
+    "experiment", "tested_snr_db", "channel_uses",
+    *(f"{side}{part}" for side in (FEATURES, "rival") for part in ("", "_channel_uses", "_accuracy", "_ci95_low", "_ci95_high")),
+    "difference", "difference_ci95_low", "difference_ci95_high", "seeds", "verdict", "in_words",
+]  # fmt: skip
+TYPES = {"experiment": str, "sender": str, "tested_snr_db": float, "seed": int, **dict.fromkeys(LEDGER, float)}
 LEAST_SEEDS = 3  # for a verdict; the interval of two says little (t = 12.7)
 
 
@@ -53,7 +57,7 @@ def training_table(
 
     Returns:
         experiment, sender, part ("stage_1", apart from it "training"), tested_snr_db (blank where nothing depends on it), seeds,
-        and the ledger's columns.
+        and the ledger's columns, in whole numbers, which may be beyond an int64 at the lowest SNRs.
     """
     parts = [_read(schemes, TRAINING_COLUMNS).assign(part="training")]
     last = rounds.sort_values("round").groupby(["method", "seed"], sort=False).tail(1)
@@ -65,7 +69,7 @@ def training_table(
         parts.append(own.assign(sender=method, part="training", tested_snr_db=np.nan))
     table = pd.concat([part[["experiment", "sender", "part", "tested_snr_db", "seed", *LEDGER]] for part in parts])
     groups = table.groupby(["experiment", "sender", "part", "tested_snr_db"], sort=False, dropna=False)
-    means = groups[LEDGER].mean().round().astype("int64")
+    means = groups[LEDGER].mean().round()
     means.insert(0, "seeds", groups["seed"].nunique())
     return means.reset_index()
 
@@ -85,7 +89,8 @@ def verdict_table(table: pd.DataFrame, *, methods: Sequence[str], labels: Mappin
 
     Returns:
         One row an SNR and budget: experiment, tested_snr_db, channel_uses (the budget), seeds, for features and their rival the
-        sender, the uses and test accuracy with its interval, the difference with its interval, verdict, in_words.
+        sender, the uses and test accuracy with its interval, the difference with its interval, verdict, in_words. No row
+        where every sender diverged.
     """
     alive = table[table["status"] == "ok"]
     largest = int(alive["channel_uses"].max()) if len(alive) else 0
@@ -105,7 +110,7 @@ def verdict_table(table: pd.DataFrame, *, methods: Sequence[str], labels: Mappin
                     within, features, rival, labels, f"At {spelled_number(snr_db)} dB and {budget} channel uses"
                 )
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=VERDICT_COLUMNS)
 
 
 def _best(points: pd.DataFrame) -> tuple[str, int] | None:
@@ -151,9 +156,11 @@ def _read(paths: Iterable[str | Path], columns: list[str]) -> pd.DataFrame:
     frames = []
     for path in map(Path, paths):
         try:
-            frame = pd.read_csv(path, dtype={"experiment": str, "sender": str})
+            frame = pd.read_csv(path, dtype=TYPES)
         except (OSError, ValueError) as error:
-            raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())}); answer again") from None
+            raise fault_of_surroundings(path, error) or InputError(
+                f"{path}: not a table ({' '.join(str(error).split())}); answer again"
+            ) from None
         missing = [column for column in columns if column not in frame]
         if missing:
             raise InputError(f"{path}: column {missing[0]} is missing; answer again")

@@ -8,11 +8,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from semcom.baselines.columns import COLUMNS, TRAINING_COLUMNS
 from semcom.baselines.task import Air, Task, Told
 from semcom.common import plugins
 from semcom.config.jobs import BaselinesJob, FinetuneJob
 from semcom.data.scenes import Scenes
 from semcom.link.blocks import channel_uses
+from semcom.link.capacity import uses_for
 from semcom.link.ledger import Traffic
 from semcom.link.link import make_link
 from semcom.models import precision
@@ -43,9 +45,9 @@ class Study:
         """What is answered, and what the schemes send in training.
 
         Returns:
-            One row a sender (a scheme, or a method whose features are sent), SNR, budget and split: experiment, sender,
-            tested_snr_db, seed, split, channel_uses (of all devices, of one inference), accuracy, mean_class_accuracy, heard and
-            status. And one row a scheme and SNR: what it sends in training, see `costs`.
+            One row a sender (a scheme, or a method whose features are sent), SNR, budget and split: `COLUMNS`, channel_uses of
+            all devices, of one inference. And one row a scheme and SNR: what it sends in training, `TRAINING_COLUMNS`, none
+            where its classifier diverged.
         """
         rows, costs = [], []
         for scheme in self.job.schemes:
@@ -53,7 +55,7 @@ class Study:
             rows, costs = rows + of_scheme, costs + of_training
         for method in self.job.methods:
             rows += self._features(method)
-        return pd.DataFrame(rows), pd.DataFrame(costs)
+        return pd.DataFrame(rows, columns=COLUMNS), pd.DataFrame(costs, columns=TRAINING_COLUMNS)
 
     def _scheme(self, name: str, given: Mapping) -> tuple[list[dict], list[dict]]:
         scheme = plugins.load(SCHEMES, name)
@@ -167,7 +169,7 @@ def uses_of_a_device(job: FinetuneJob) -> int:
 
 def costs_at(traffic: Traffic, snr_db: float) -> dict[str, int]:
     """Bits, and the channel uses that they take at capacity, log2(1 + SNR) bits a use, down as up."""
-    a_use = math.log2(1 + 10 ** (snr_db / 10))
     return asdict(traffic) | {
-        f"{way}_channel_uses": math.ceil(getattr(traffic, f"{way}_bits") / a_use) for way in ("uplink", "downlink")
+        f"{way}_channel_uses": math.ceil(uses_for(getattr(traffic, f"{way}_bits"), snr_db))
+        for way in ("uplink", "downlink")
     }

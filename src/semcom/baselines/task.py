@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from semcom.data.scenes import Scenes
+from semcom.link.capacity import bits_in_blocks
 from semcom.link.link import Link, circular_noise
 from semcom.models.kept_system import KeptSystem
 from semcom.rng import stream
@@ -79,7 +80,8 @@ class Air:
 
     def capacity_bits(self, device: str, h: Tensor) -> Tensor:
         """What n uses carry in each block, n log2(1 + |h|^2 SNR) bits, (N,): with the rate fitted to h."""
-        return self.channel_uses * torch.log2(1 + h.abs().double()[:, 0] ** 2 / self.noise_power(device))
+        gain = h.abs().double()[:, 0].cpu().numpy() ** 2
+        return self.channel_uses * torch.from_numpy(bits_in_blocks(self.snr_db[device], gain))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from semcom.figures import panels, style
+from semcom.link.capacity import uses_for
 
 REFERENCE = {"color": "0.45", "linewidth": 0.8, "dashes": (6, 3), "zorder": 1}
 CAPACITY = {"color": "0.45", "linewidth": 0.8, "dashes": (1, 2), "zorder": 1}
@@ -63,7 +64,8 @@ def baselines_figure(
                     markersize=look.size, markeredgecolor="white", markeredgewidth=0.4, zorder=3,
                 )  # fmt: skip
             axes.axhline(100 * majority_accuracy, **REFERENCE)
-            axes.axvline(capacity_uses(snr, classes, devices), **CAPACITY)
+            if needed := capacity_uses(snr, classes, devices):  # none without noise: the axis has no place for 0
+                axes.axvline(needed, **CAPACITY)
         panel_axes[0].set_ylabel(f"{split.capitalize()} accuracy (%)")
         handles = []
         for line, look in looks.items():
@@ -81,7 +83,7 @@ def baselines_figure(
 
 def capacity_uses(snr_db: float, classes: int, devices: int) -> float:
     """Channel uses in which AWGN's capacity carries log2 C bits from each device."""
-    return devices * math.log2(classes) / math.log2(1 + 10 ** (snr_db / 10))
+    return devices * uses_for(math.log2(classes), snr_db)
 
 
 def _curve(cell: pd.DataFrame) -> pd.DataFrame:
