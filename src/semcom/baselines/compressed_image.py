@@ -51,14 +51,13 @@ class Prepared:
 
 
 def prepare(task: Task, options: Options) -> Prepared:
-    """Every candidate of every image, and its features; the server's system is left on the CPU."""
+    """Every candidate of every image, and its features, on the CPU."""
     ladders, features = {}, {}
     for split in task.labels:
         indices = task.scenes.indices[split]
         images = {m: task.scenes.images[m].index_select(0, indices).cpu() for m in task.modalities}
         ladders[split] = {m: make_ladder(images[m], *scale_of(task, m), options) for m in task.modalities}
         features[split] = encoded(task, split, ladders[split])
-    task.server.system.cpu()
     return Prepared(ladders, features)
 
 
@@ -100,9 +99,14 @@ def best_within(ladder: Ladder, budget: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def decided(task: Task, z: dict[str, Tensor], heard: dict[str, Tensor]) -> Tensor:
-    """The server's logits, (N, C), of features that cross no air; zeros, as it was trained with, where it hears nothing."""
-    generators = {m: torch.Generator() for m in z}  # without noise, nothing depends on them
-    return task.server.system.decide(z, torch.inf, generators, heard)
+    """The server's logits, (N, C), of features that cross no air; zeros, as it was trained with, where it hears nothing.
+
+    What is given and comes back is on the CPU, wherever the server's system is: others may be asking it there.
+    """
+    device = next(task.server.system.parameters()).device
+    z, heard = ({m: values.to(device) for m, values in of_devices.items()} for of_devices in (z, heard))
+    generators = {m: torch.Generator(device) for m in z}  # without noise, nothing depends on them
+    return task.server.system.decide(z, torch.inf, generators, heard).cpu()
 
 
 def scale_of(task: Task, modality: str) -> tuple[int, int]:

@@ -13,11 +13,10 @@ from semcom.baselines.task import Air, Task, Told
 from semcom.common import plugins
 from semcom.config.jobs import BaselinesJob, FinetuneJob
 from semcom.data.scenes import Scenes
-from semcom.link.blocks import channel_uses
+from semcom.link.blocks import uses_with_pilots
 from semcom.link.capacity import uses_for
 from semcom.link.ledger import Traffic
 from semcom.link.link import make_link
-from semcom.models import precision
 from semcom.models.kept_system import KeptSystem
 from semcom.training.evaluation import EVALUATED_SPLITS, Evaluation
 from semcom.training.finetune import labelled_scenes
@@ -132,12 +131,8 @@ class Study:
         """A system's evaluation on a split, and its features of the split's scenes, encoded once."""
         key = kept.job.method, kept.job.snr_db, split
         if key not in self._encoded:
-            begun = kept.arithmetic
-            if begun and begun["precision"] == "bfloat16" and not precision.has_bfloat16(self.scenes.device):
-                begun = None
-            compute = precision.decide(self.job.compute, self.scenes.device, begun)
-            precision.placed(kept.system, compute, self.scenes.device)
-            evaluation = Evaluation(self.scenes, split, kept.job, kept.seed, compute)
+            compute = kept.place(self.job.compute, self.scenes.device)
+            evaluation = Evaluation(self.scenes, split, kept.job_without_trace, kept.seed, compute)
             self._encoded[key] = evaluation, evaluation.features(kept.system)
         return self._encoded[key]
 
@@ -163,8 +158,7 @@ class Study:
 def uses_of_a_device(job: FinetuneJob) -> int:
     """Channel uses that a device's features of one scene take, with its pilots."""
     link = make_link(job.channel)
-    pilots = link.estimation.functions.channel_uses(link.estimation.options)
-    return channel_uses(link.modulation, job.encoder.features) + pilots
+    return uses_with_pilots(link.modulation, link.estimation, job.encoder.features)
 
 
 def costs_at(traffic: Traffic, snr_db: float) -> dict[str, int]:

@@ -39,6 +39,16 @@ def channel_uses(modulation: Block, features: int) -> int:
     return modulation.functions.channel_uses(features, modulation.options)
 
 
+def pilot_uses(estimation: Block) -> int:
+    """Channel uses that a device spends on pilots with each scene."""
+    return estimation.functions.channel_uses(estimation.options)
+
+
+def uses_with_pilots(modulation: Block, estimation: Block, features: int) -> int:
+    """Channel uses that a device's K features of one scene take, its pilots included."""
+    return channel_uses(modulation, features) + pilot_uses(estimation)
+
+
 def received_values(modulation: Block, features: int) -> int:
     """Real numbers per scene that the server's decoder gets for K features."""
     return modulation.functions.received_values(features, modulation.options)

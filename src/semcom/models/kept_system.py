@@ -10,7 +10,9 @@ from pydantic import ValidationError
 from semcom.common.errors import InputError
 from semcom.common.tensor_file import read_tensors, write_tensors
 from semcom.config.jobs import FinetuneJob
+from semcom.config.sections import ComputeSettings
 from semcom.data.scenes import Scenes
+from semcom.models import precision
 from semcom.models.system import System
 
 FORMAT = "semcom-system-1"
@@ -33,6 +35,24 @@ class KeptSystem:
     seed: int
     status: str
     arithmetic: dict[str, Any] | None
+
+    @property
+    def job_without_trace(self) -> FinetuneJob:
+        """Its run's job, without the trace that its training went along: SNRs come from who asks."""
+        untraced = self.job.channel.model_copy(update={"snr_trace": None})
+        return self.job.model_copy(update={"channel": untraced})
+
+    def place(self, compute: ComputeSettings, device: torch.device) -> ComputeSettings:
+        """Put the system, which did not diverge, where and how it is to answer, for good; in what arithmetic.
+
+        Trained in bfloat16, it answers in it where the device computes it natively, else in what `compute` gives.
+        """
+        begun = self.arithmetic
+        if begun and begun["precision"] == "bfloat16" and not precision.has_bfloat16(device):
+            begun = None
+        decided = precision.decide(compute, device, begun)
+        precision.placed(self.system, decided, device)
+        return decided
 
 
 def save_system(kept: KeptSystem, scenes: Scenes, path: Path) -> None:

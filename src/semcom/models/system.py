@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from semcom.config.jobs import FinetuneJob
 from semcom.data.scenes import Scenes
-from semcom.link.blocks import Block, channel_uses, received_values
+from semcom.link.blocks import Block, channel_uses, pilot_uses, received_values
 from semcom.link.uplinks import make_uplinks
 from semcom.models.decoder import make_decoder
 from semcom.models.encoders import make_encoders
@@ -40,8 +40,7 @@ class System(nn.Module):
     @property
     def pilots(self) -> int:
         """Channel uses that a device spends on pilots with each scene."""
-        estimation = self.uplinks.link.estimation
-        return estimation.functions.channel_uses(estimation.options)
+        return pilot_uses(self.uplinks.link.estimation)
 
     def decide(
         self,

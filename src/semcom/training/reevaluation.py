@@ -9,9 +9,8 @@ from semcom.common.errors import InputError
 from semcom.common.spelling import spelled_number
 from semcom.config.jobs import EvaluationJob
 from semcom.data.scenes import Scenes
-from semcom.link.blocks import channel_uses
+from semcom.link.blocks import uses_with_pilots
 from semcom.link.uplinks import Uplinks, make_uplinks
-from semcom.models import precision
 from semcom.models.kept_system import KeptSystem
 from semcom.models.system import System
 from semcom.training.evaluation import EVALUATED_SPLITS, Evaluation
@@ -41,10 +40,6 @@ def reevaluate(job: EvaluationJob, kept: KeptSystem, scenes: Scenes) -> pd.DataF
     }
     tested_at = job.snr_db or [kept.job.snr_db]
     splits = [split for split in EVALUATED_SPLITS if split in scenes.indices]
-    untraced = kept.job.channel.model_copy(
-        update={"snr_trace": None}
-    )  # that of the training is asked for by a condition
-    own = kept.job.model_copy(update={"channel": untraced})
     if kept.system is None:
         blank = dict.fromkeys(("accuracy", "mean_class_accuracy", "loss", "channel_uses"), math.nan)
         rows = [
@@ -54,11 +49,7 @@ def reevaluate(job: EvaluationJob, kept: KeptSystem, scenes: Scenes) -> pd.DataF
             for snr_db in ([math.nan] if condition.channel.snr_trace else tested_at)
         ]
         return pd.DataFrame(rows)
-    begun = kept.arithmetic
-    if begun and begun["precision"] == "bfloat16" and not precision.has_bfloat16(scenes.device):
-        begun = None
-    compute = precision.decide(job.compute, scenes.device, begun)
-    system = precision.placed(kept.system, compute, scenes.device)
+    compute = kept.place(job.compute, scenes.device)
     links = {
         name: make_uplinks(condition.channel, kept.job.modalities, condition.silent)
         for name, condition in job.conditions.items()
@@ -66,8 +57,8 @@ def reevaluate(job: EvaluationJob, kept: KeptSystem, scenes: Scenes) -> pd.DataF
     traces = {name: condition.channel.snr_trace for name, condition in job.conditions.items()}
     rows = []
     for split in splits:
-        evaluation = Evaluation(scenes, split, own, kept.seed, compute)
-        for scored in _scores(evaluation, system, links, traces, tested_at, job.channel_draws):
+        evaluation = Evaluation(scenes, split, kept.job_without_trace, kept.seed, compute)
+        for scored in _scores(evaluation, kept.system, links, traces, tested_at, job.channel_draws):
             rows.append({**run, **scored, "status": kept.status})
     return pd.DataFrame(rows)
 
@@ -82,9 +73,7 @@ def _scores(
 ) -> Iterator[dict]:
     z = evaluation.features(system)
     for condition, uplinks in links.items():
-        estimation = uplinks.link.estimation
-        of_each = channel_uses(uplinks.link.modulation, system.features)
-        of_each += estimation.functions.channel_uses(estimation.options)
+        of_each = uses_with_pilots(uplinks.link.modulation, uplinks.link.estimation, system.features)
         uses = of_each * (len(uplinks.snr_offset_db) - len(uplinks.silent))
         along = evaluation.along(traces[condition])
         for snr_db in [math.nan] if along else tested_at:
