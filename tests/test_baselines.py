@@ -395,6 +395,28 @@ def test_a_diverged_classifier_leaves_blanks_for_the_schemes_that_need_it(studie
     assert set(costs["sender"]) == {"image"}
 
 
+def test_a_scheme_that_none_of_the_channel_uses_carries_is_told_before_anything_is_answered(studied):
+    job, systems, scenes, _ = studied
+    few = job.model_copy(update={"channel_uses": [1]})
+    with pytest.raises(
+        InputError, match="baselines.s.channel_uses: 1 are too few for .*'posterior' sends for 3 classes"
+    ):
+        Study(few, systems, scenes, 0).answers()
+
+
+def test_a_trace_of_a_training_decides_nothing_in_a_study(studied):
+    job, systems, scenes, (table, _) = studied
+    along = {}
+    for method, of_method in systems.items():
+        channel = of_method[0].job.channel.model_copy(update={"snr_trace": "no-such-trace.csv"})
+        own = of_method[0].job.model_copy(update={"channel": channel})
+        along[method] = [dataclasses.replace(of_method[0], job=own)]
+    asked = job.model_copy(update={"schemes": job.schemes[:1]})
+    answered, _ = Study(asked, along, scenes, 0).answers()
+    wanted = table[table["sender"].isin(["label", "features"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(answered, wanted)
+
+
 def test_where_classifiers_diverge_in_one_seed_or_in_all_the_tables_are_still_made(studied, tmp_path):
     job, systems, scenes, (table, costs) = studied
     lost = {m: [dataclasses.replace(kept, system=None, status="diverged") for kept in of] for m, of in systems.items()}

@@ -6,9 +6,12 @@ import pandas as pd
 import pytest
 import torch
 
-from semcom.config.sections import ViewSettings
+from semcom.baselines.study import Study
+from semcom.config.jobs import BaselinesJob
+from semcom.config.sections import BlockSettings, ViewSettings
 from semcom.data.scenes import Scenes
 from semcom.models.encoders import save_encoders
+from semcom.models.kept_system import KeptSystem
 from semcom.models.precision import decide, placed
 from semcom.models.system import System
 from semcom.rng import stream
@@ -144,3 +147,19 @@ def test_features_and_evaluation_are_those_of_the_cpu(device):
         scores[where] = Evaluation(scenes, "test", job, 0, compute)(system)
     assert scores[device].loss == pytest.approx(scores["cpu"].loss, rel=1e-2)
     assert scores[device].accuracy == pytest.approx(scores["cpu"].accuracy, abs=1 / 30 + 1e-6)
+
+
+def test_a_study_of_baselines_asks_one_system_as_server_and_as_sender(device):
+    scenes = scenes_on(device)
+    order = torch.arange(len(scenes), device=device)
+    scenes.indices.update(train=order[:48], validation=order[48:64], test=order[64:])
+    own = on(stage_two(epochs=4), device)
+    kept = KeptSystem(finetune(own, scenes, 0, None).system, own, 0, "ok", None)
+    job = BaselinesJob(
+        experiment="e", study="s", modalities=own.modalities, schemes=[BlockSettings(name="image")], local={}, server=own.method,
+        methods=[own.method], snr_db=[10.0], channel_uses=[4096], channel_draws=2, label_fraction=1.0, channel=own.channel,
+        bits_per_value=32, compute=arithmetic(device),
+    )  # fmt: skip
+    table, _ = Study(job, {own.method: [kept]}, scenes, 0).answers()
+    assert set(table["sender"]) == {"image", own.method} and (table["status"] == "ok").all()
+    assert {parameter.device.type for parameter in kept.system.parameters()} == {device}

@@ -11,6 +11,7 @@ from torch import Tensor
 from semcom.baselines.columns import COLUMNS, TRAINING_COLUMNS
 from semcom.baselines.task import Air, Task, Told
 from semcom.common import plugins
+from semcom.common.errors import InputError
 from semcom.config.jobs import BaselinesJob, FinetuneJob
 from semcom.data.scenes import Scenes
 from semcom.link.blocks import uses_with_pilots
@@ -47,28 +48,42 @@ class Study:
             One row a sender (a scheme, or a method whose features are sent), SNR, budget and split: `COLUMNS`, channel_uses of
             all devices, of one inference. And one row a scheme and SNR: what it sends in training, `TRAINING_COLUMNS`, none
             where its classifier diverged.
+
+        Raises:
+            InputError: no budget of channel uses carries what a scheme sends.
         """
         rows, costs = [], []
+        budgets = {scheme.name: self._budgets(scheme.name, scheme.options) for scheme in self.job.schemes}
         for scheme in self.job.schemes:
-            of_scheme, of_training = self._scheme(scheme.name, scheme.options)
+            of_scheme, of_training = self._scheme(scheme.name, scheme.options, budgets[scheme.name])
             rows, costs = rows + of_scheme, costs + of_training
         for method in self.job.methods:
             rows += self._features(method)
         return pd.DataFrame(rows, columns=COLUMNS), pd.DataFrame(costs, columns=TRAINING_COLUMNS)
 
-    def _scheme(self, name: str, given: Mapping) -> tuple[list[dict], list[dict]]:
+    def _budgets(self, name: str, given: Mapping) -> list[int]:
+        """The numbers of channel uses that a scheme takes of those that a device has."""
+        scheme, classes = plugins.load(SCHEMES, name), len(self.scenes.class_names)
+        taken = [scheme.channel_uses(uses, classes, scheme.Options(**given)) for uses in self.job.channel_uses]
+        if not any(taken):
+            raise InputError(
+                f"baselines.{self.job.study}.channel_uses: {max(self.job.channel_uses)} are too few for what scheme '{name}' "
+                f"sends for {classes} classes; add more, or leave the scheme out"
+            )
+        return list(dict.fromkeys(filter(None, taken)))
+
+    def _scheme(self, name: str, given: Mapping, budgets: list[int]) -> tuple[list[dict], list[dict]]:
         scheme = plugins.load(SCHEMES, name)
         work = scheme.work()
         options = scheme.Options(**given)
         needed = list(self.job.local.values()) if scheme.NEEDS == "local" else [self.job.server]
         diverged = [method for method in needed if self._trained_without_noise(method).system is None]
-        classes, rows, costs = len(self.scenes.class_names), [], []
+        rows, costs = [], []
         task = None if diverged else self._task(scheme.NEEDS)
         prepared = None if diverged else work.prepare(task, options)
         for snr_db in self.job.snr_db:
             at = {m: snr_db + self.job.channel.snr_offset_db.get(m, 0.0) for m in self.job.modalities}
-            taken = [scheme.channel_uses(given, classes, options) for given in self.job.channel_uses]
-            for uses in dict.fromkeys(filter(None, taken)):
+            for uses in budgets:
                 if diverged:
                     rows += [self._row(name, snr_db, uses * len(at), split, None) for split in self.splits]
                     continue
