@@ -623,6 +623,15 @@ def test_a_method_called_like_a_scheme_of_its_study_is_refused(study):
     assert "b" in load_config(ROOT / "tests/config.yaml", settings=given).baselines
 
 
+def test_a_method_labelled_like_a_scheme_of_its_study_is_refused():
+    given = settings()
+    given["methods"]["proposed"] = {"label": "Coded label"}
+    with pytest.raises(
+        InputError, match="methods.proposed.label: 'Coded label' is also what scheme 'label' of baselines.b"
+    ):
+        load_config(ROOT / "tests/config.yaml", settings=given)
+
+
 def test_the_order_of_the_servers_devices_does_not_matter():
     given = settings(server="turned", grid={"methods": ["proposed", "supervised", "r", "d", "turned"]})
     given["methods"]["turned"] = {"like": "supervised", "modalities": ["depth", "rgb"]}

@@ -547,7 +547,15 @@ class Config(Settings):
             if modality not in self.modalities:
                 hint = plugins.did_you_mean(modality, self.modalities)
                 raise ValueError(f"{where}.local: '{modality}' is not one of modalities{hint}")
-        needs = {plugins.load("semcom.baselines.schemes", s.name).NEEDS: s.name for s in self.baseline_schemes(name)}
+        schemes = {s.name: plugins.load("semcom.baselines.schemes", s.name) for s in self.baseline_schemes(name)}
+        called = {scheme.LABEL: scheme_name for scheme_name, scheme in schemes.items()}
+        for method in dict.fromkeys([*study.methods, *map(self.family, study.methods)]):
+            if self.label(method) in called:
+                raise ValueError(
+                    f"methods.{method}.label: '{self.label(method)}' is also what scheme '{called[self.label(method)]}' of "
+                    f"{where} is called; name the method otherwise"
+                )
+        needs = {scheme.NEEDS: scheme_name for scheme_name, scheme in schemes.items()}
         if "local" in needs:
             for modality in self.modalities:
                 if modality not in study.local or self.modalities_of(study.local[modality]) != [modality]:
