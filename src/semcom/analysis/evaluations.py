@@ -20,6 +20,7 @@ CELL = [
 ]  # within one, conditions and methods are compared
 STATISTICS = ("mean", "ci95_low", "ci95_high")
 COLUMNS = [*RUN, "condition", "tested_snr_db", "split", *MEASURED, "channel_uses", "status"]
+TEXT = ("experiment", "method", "condition", "split", "status")
 
 
 def collect_evaluations(paths: Iterable[str | Path], *, methods: Sequence[str]) -> pd.DataFrame:
@@ -37,7 +38,9 @@ def collect_evaluations(paths: Iterable[str | Path], *, methods: Sequence[str]) 
     frames = []
     for path in map(Path, paths):
         try:
-            frame = pd.read_csv(path, dtype={"experiment": str, "method": str, "condition": str})
+            # A name is text, also where pandas would read `None` or `NA` as a missing value.
+            blank = {column: ["", "nan"] for column in COLUMNS if column not in TEXT}
+            frame = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=blank)
         except (OSError, ValueError) as error:
             raise fault_of_surroundings(path, error) or InputError(
                 f"{path}: not a table ({' '.join(str(error).split())}); evaluate again"
@@ -54,12 +57,22 @@ def collect_evaluations(paths: Iterable[str | Path], *, methods: Sequence[str]) 
     return by_method(table, key, methods).drop(columns="_condition")
 
 
+def scenes_by_split(path: str | Path) -> pd.DataFrame:
+    """Scenes of each class as runs see them: one row a class, a column a split.
+
+    Args:
+        path: `splits.csv`, which has one row a scene.
+    """
+    scenes = pd.read_csv(path, dtype={"class": str, "split": str}, keep_default_na=False)
+    return pd.crosstab(scenes["class"], scenes["split"])
+
+
 def summary(table: pd.DataFrame, counts: pd.DataFrame, *, methods: Sequence[str]) -> pd.DataFrame:
     """An evaluation over its seeds: one row a split, label fraction, trained SNR, tested SNR, condition and method.
 
     Args:
         table: of `collect_evaluations`.
-        counts: scenes of each class, a column a split, as `splits.class_counts`.
+        counts: of `scenes_by_split`.
         methods: in the order of the rows.
 
     Returns:
