@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 from semcom.analysis.accuracy_limit import entropy, largest_accuracy
 from semcom.analysis.evaluations import COLUMNS, collect_evaluations, scenes_by_split, summary
-from semcom.analysis.records import write_csv, write_rounds
+from semcom.analysis.records import read_table, write_csv, write_rounds
 from semcom.common.errors import InputError
 from semcom.config.loading import load_config
 from semcom.config.merging import merged
@@ -164,6 +164,11 @@ def test_a_name_that_reads_like_a_missing_value_stays_a_name(tmp_path):
     assert again["tested_snr_db"].isna().tolist() == (again["condition"] == "NA").tolist()
     found = summary(again, pd.DataFrame({"test": [3, 1]}), methods=names)
     assert set(found["condition"].dropna()) == {*names}
+    write_csv(found, tmp_path / "summary.csv")
+    written = read_table(tmp_path / "summary.csv")
+    for column in found:
+        assert written[column].isna().tolist() == (found[column].isna() | (found[column] == "")).tolist(), column
+    assert set(written["method"]) == {*names, "majority_class"}
 
 
 USES = {"proposed-k2": 2, "proposed-k8": 8, "supervised-k2": 2, "supervised-k8": 8}

@@ -147,10 +147,10 @@ if CONFIG.evaluations:
             "../../envs/semcom.yaml"
         threads: CONFIG.compute.threads
         params:
-            job=evaluation_job,
-            modalities=lambda wildcards: CONFIG.modalities_of(wildcards.method),
             # No parameter of those that ask along none: a further one would run every finished evaluation again.
             **({"traces": evaluated_contents} if any(not use.trains for use in CONFIG.traces()) else {}),
+            job=evaluation_job,
+            modalities=lambda wildcards: CONFIG.modalities_of(wildcards.method),
         message:
             "Evaluate {wildcards.evaluation}: {wildcards.method}, seed {wildcards.seed}"
         script:

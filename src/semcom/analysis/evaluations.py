@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from semcom.analysis.records import MEASURED, RUN, by_method
+from semcom.analysis.records import MEASURED, RUN, by_method, read_table
 from semcom.analysis.statistics import t_interval
 from semcom.common.errors import InputError
 from semcom.common.reading import fault_of_surroundings
@@ -20,7 +20,6 @@ CELL = [
 ]  # within one, conditions and methods are compared
 STATISTICS = ("mean", "ci95_low", "ci95_high")
 COLUMNS = [*RUN, "condition", "tested_snr_db", "split", *MEASURED, "channel_uses", "status"]
-TEXT = ("experiment", "method", "condition", "split", "status")
 
 
 def collect_evaluations(paths: Iterable[str | Path], *, methods: Sequence[str]) -> pd.DataFrame:
@@ -38,9 +37,7 @@ def collect_evaluations(paths: Iterable[str | Path], *, methods: Sequence[str]) 
     frames = []
     for path in map(Path, paths):
         try:
-            # A name is text, also where pandas would read `None` or `NA` as a missing value.
-            blank = {column: ["", "nan"] for column in COLUMNS if column not in TEXT}
-            frame = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=blank)
+            frame = read_table(path)
         except (OSError, ValueError) as error:
             raise fault_of_surroundings(path, error) or InputError(
                 f"{path}: not a table ({' '.join(str(error).split())}); evaluate again"
