@@ -146,6 +146,7 @@ def test_any_setting_is_an_axis_and_lines_can_be_put_together_by_name():
         ("k", {"y": "snr_db"}, ["accuracy_by.k.x: missing key"]),
         ("figure4", {"x": "snr_db"}, ["accuracy_by.figure4", "another figure or table", "take a new one"]),
         ("summary", {"x": "snr_db"}, ["accuracy_by.summary", "another figure or table"]),
+        ("class_counts", {"x": "snr_db"}, ["accuracy_by.class_counts", "another figure or table"]),  # a page's
         ("a/b", {"x": "snr_db"}, ["accuracy_by", "a/b"]),
     ],
 )  # fmt: skip

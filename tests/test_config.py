@@ -321,7 +321,7 @@ def test_the_literal_reading_is_kept():
         ("modalities", ["rgb", "rgb"], ["modalities", "twice", "['rgb', 'rgb']"]),
         ("modalities", ["rgb", "normals"], ["modalities: 'normals' is not one of reader 'nyud2'", "rgb, depth"]),
         ("tables.targets", [0.9, 0.9], ["tables.targets", "twice"]),
-        ("tables.trials", "summary", ["tables.trials: 'summary' is the name of another table or figure"]),
+        ("tables.trials", "summary", ["tables.trials: 'summary' is the name of another figure or table"]),
         (
             "figures.accuracy_by",
             {"x": {"x": "snr_db", "methods": ["simclr", "simclr"]}},

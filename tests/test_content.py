@@ -103,6 +103,32 @@ def test_another_raw_file_is_noticed_whatever_its_date_and_a_touched_one_changes
     assert dry_run(folder, *options) == {}
 
 
+def test_another_channel_trace_is_noticed_whatever_its_date_and_a_touched_one_changes_nothing(finished_copy):
+    trace = finished_copy / "own_trace.csv"
+    rows = [f"{at},{device},10\n" for at in range(200) for device in ("rgb", "depth")]
+    content = "".join(["round,device,snr_db\n", *rows])
+    trace.write_text(content)
+    traced = {"snr_trace": "own_trace.csv"}
+    options = with_config(
+        finished_copy,
+        methods={"traced": {"like": "supervised", "channel": traced, "loss": None, "options": {}}},
+        grid={"methods": ["traced"], "seeds": [0], "label_fractions": [1.0]},
+        figures={"figure5_label_fraction": None},
+        tables={"trials": None},
+        evaluations={"along": {"conditions": {"trace": {"channel": traced}}}},
+    )
+    done = run_snakemake(finished_copy, "results/test/tables/along.csv", *options)
+    assert done.returncode == 0, done.stdout
+    touched(finished_copy, "own_trace.csv")
+    assert dry_run(finished_copy, "results/test/tables/along.csv", *options) == {}
+    trace.write_text(content.replace(",10\n", ",11\n", 1))
+    older(trace)
+    again = dry_run(finished_copy, "results/test/tables/along.csv", *options)
+    assert again == {"finetune": 1, "evaluate": 1, "evaluation_table": 1}
+    trace.write_text(content)
+    assert dry_run(finished_copy, "results/test/tables/along.csv", *options) == {}
+
+
 # Derived files
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from conftest import ROOT
 from semcom.analysis.accuracy_limit import entropy, largest_accuracy
-from semcom.analysis.evaluations import COLUMNS, collect_evaluations, summary
-from semcom.analysis.records import write_csv
+from semcom.analysis.evaluations import COLUMNS, collect_evaluations, scenes_by_split, summary
+from semcom.analysis.records import read_table, write_csv, write_rounds
 from semcom.common.errors import InputError
 from semcom.config.loading import load_config
 from semcom.config.merging import merged
@@ -133,6 +133,44 @@ def test_the_summary_leaves_diverged_runs_out_and_counts_them():
     assert found["accuracy_mean"].tolist() == pytest.approx([0.6, 0.6]) and found["accuracy_ci95_low"].isna().all()
 
 
+def test_the_summary_tells_of_every_split_that_runs_are_scored_on(tmp_path):
+    """Scenes as runs see them: validation rooms are training scenes of the official split."""
+    path = tmp_path / "splits.csv"
+    seen = ["None,train"] * 5 + ["None,validation"] * 3 + ["bed,validation"] + ["bed,test"] * 4 + ["None,test"]
+    path.write_text("scene,class,scene_type,room,split\n" + "".join(
+        f"{scene},{name},{name},r{scene},{split}\n" for scene, (name, split) in enumerate(s.split(",") for s in seen)
+    ))  # fmt: skip
+    table = pd.concat([made(), made().assign(split="validation")])
+    found = summary(table, scenes_by_split(path), methods=["proposed", "supervised"])
+    always = found[found["method"] == "majority_class"].set_index("split")["accuracy_mean"]
+    assert always.to_dict() == {"test": 4 / 5, "validation": 3 / 4}
+    path.write_text(path.read_text().replace(",test\n", ",withheld\n"))
+    kept_from = summary(
+        table[table["split"] == "validation"], scenes_by_split(path), methods=["proposed", "supervised"]
+    )
+    assert kept_from.iloc[-1]["accuracy_mean"] == 3 / 4
+
+
+def test_a_name_that_reads_like_a_missing_value_stays_a_name(tmp_path):
+    names = ["None", "NA", "null", "nan"]
+    table = made(conditions=names, methods=names)
+    table.loc[table["seed"] == 1, ["accuracy", "mean_class_accuracy", "loss"]] = np.nan
+    table.loc[table["seed"] == 1, "status"] = "diverged"
+    table.loc[table["condition"] == "NA", "tested_snr_db"] = np.nan  # along a trace
+    write_rounds(table, tmp_path / "part.csv")
+    again = collect_evaluations([tmp_path / "part.csv"], methods=names)
+    assert list(dict.fromkeys(again["condition"])) == list(dict.fromkeys(again["method"])) == names
+    assert again["accuracy"].isna().tolist() == (again["seed"] == 1).tolist() and len(again) == len(table)
+    assert again["tested_snr_db"].isna().tolist() == (again["condition"] == "NA").tolist()
+    found = summary(again, pd.DataFrame({"test": [3, 1]}), methods=names)
+    assert set(found["condition"].dropna()) == {*names}
+    write_csv(found, tmp_path / "summary.csv")
+    written = read_table(tmp_path / "summary.csv")
+    for column in found:
+        assert written[column].isna().tolist() == (found[column].isna() | (found[column] == "")).tolist(), column
+    assert set(written["method"]) == {*names, "majority_class"}
+
+
 USES = {"proposed-k2": 2, "proposed-k8": 8, "supervised-k2": 2, "supervised-k8": 8}
 LINES = {method: method.split("-")[0] for method in USES}
 SHARES = [0.5, 0.3, 0.2]
@@ -190,6 +228,14 @@ def test_a_diverged_link_is_no_point_and_is_counted(tmp_path):
             "'supervised' and 'two', both like 'supervised', take 32 channel uses; leave one of them out",
         ),
         ({"evaluations": {"e": {"conditions": {"a": {}, "b": {}}}}}, "uses shows one condition"),
+        (
+            {
+                "methods": {"rgb_alone": {"like": "supervised", "modalities": ["rgb"]}},
+                "grid": {"methods": ["supervised", "rgb_alone"]},
+                "evaluations": {"e": {"conditions": {"mute": {"silent": {"rgb": "zeros"}}}}},
+            },
+            "every device of method 'rgb_alone' is silent in conditions.mute; leave the method out, or take conditions",
+        ),
     ],
 )
 def test_channel_uses_that_no_figure_can_show_are_refused(changes, said):
@@ -222,6 +268,8 @@ def test_the_question_of_channel_uses_spans_its_snrs_and_features():
         ({"figure": "pie"}, "evaluations.e.figure"),
         ({"figure": "curves", "snr_db": [0, float("inf")]}, "curves has no place for .inf"),
         ({"snr_db": [-1e6]}, "evaluations.e.snr_db.0"),
+        ({"snr_db": [5000]}, "evaluations.e.snr_db.0: 5000 is above 300; take at most 300, or .inf"),
+        ({"methods": ["proposed", "proposed"]}, "evaluations.e.methods: lists a value twice"),
         (
             {"conditions": {"a": {"channel": {"snr_offset_db": {"rgb": -1e6}}}}},
             "conditions.a.channel.snr_offset_db.rgb",
@@ -252,9 +300,61 @@ def test_a_device_that_no_method_asked_has_cannot_be_silent():
 
 
 def test_names_of_summaries_are_taken_and_labels_of_conditions_are_texts_of_figures():
-    with pytest.raises(InputError, match="evaluations.e: 'e_summary' is the name of another figure or table"):
+    twice = "evaluations.e_summary: 'e_summary' is the name of another figure or table, of evaluations.e;"
+    with pytest.raises(InputError, match=twice):
         load_config(ROOT / "tests/config.yaml", settings={"evaluations": {"e": {}, "e_summary": {}}})
     given = {"e": {"conditions": {"a": {"label": "$x$ of a"}, "b": {}}}}
     config = load_config(ROOT / "tests/config.yaml", settings={"evaluations": given})
     assert config.given_texts()["evaluations.e.conditions.a.label"] == "$x$ of a"
     assert config.condition_labels("e") == {"a": "$x$ of a", "b": "B"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"evaluations": {"e": {}, "E": {}}}, "evaluations.E: 'E' is the name of another figure or table, of evaluations.e"),
+        ({"evaluations": {"Confusion": {}}}, "evaluations.Confusion: 'Confusion' is the name of another figure or table"),
+        (
+            {"evaluations": {"a": {}}, "figures": {"accuracy_by": {"A": {"x": "label_fraction"}}}},
+            "evaluations.a: 'a' is the name of another figure or table, of figures.accuracy_by.A",
+        ),
+        ({"baselines": {"Summary": {"schemes": ["label"], "methods": ["proposed"], "snr_db": [10], "channel_uses": [8]}}},
+         "baselines.Summary: 'Summary' is the name of another"),
+        (
+            {"tables": {"trials": "E_summary"}, "evaluations": {"e": {}}},
+            "evaluations.e: 'e_summary' is the name of another figure or table, of tables.trials",
+        ),
+    ],
+)  # fmt: skip
+def test_no_two_files_have_names_that_differ_by_case_alone(settings, said):
+    with pytest.raises(InputError, match=said):
+        load_config(ROOT / "tests/config.yaml", settings=settings)
+
+
+RANGED = {"like": "supervised", "finetune": {"snr_range_db": [0, 20]}}
+
+
+@pytest.mark.parametrize(
+    ("methods", "asked", "said"),
+    [
+        (
+            {"supervised": {"finetune": {"snr_range_db": [0, 20]}}},
+            ["supervised"],
+            "'supervised' is trained over a range",
+        ),
+        ({"wide": RANGED}, ["proposed", "wide"], "'wide' is trained over a range"),
+        (
+            {"wide": RANGED, "wider": RANGED},
+            ["supervised", "wide", "wider"],
+            "'wide' and 'wider', both like 'supervised'",
+        ),
+        ({"wide": RANGED}, ["supervised", "wide"], None),
+    ],
+)
+def test_a_map_has_one_row_of_training_over_a_range_in_a_panel_of_training_at_single_snrs(methods, asked, said):
+    given = {"methods": methods, "grid": {"methods": asked}, "evaluations": {"e": {"figure": "map", "snr_db": [0, 10]}}}
+    if said is None:
+        load_config(ROOT / "tests/config.yaml", settings=given)
+        return
+    with pytest.raises(InputError, match=said):
+        load_config(ROOT / "tests/config.yaml", settings=given)

@@ -16,7 +16,8 @@ from semcom.runs.slurm_preflight import Nodes, Request, check, faults, parse_sin
 
 PROFILES = ("slurm-gpu", "slurm-cpu", "local-gpu")
 TRAINING = {"pretrain", "finetune", "calibrate"}
-QUEUED = TRAINING | {"render_rooms", "ingest", "evaluate", "baselines_of_seed"}
+ON_DEVICE = TRAINING | {"evaluate", "baselines_of_seed"}  # their scripts take compute.device
+QUEUED = ON_DEVICE | {"render_rooms", "ingest"}
 # In the format that we ask of sinfo: two kinds of GPU node, one of them with the socket of each GPU; nodes without.
 SINFO = """\
 gpu*|mix|32|256000|gpu:a100:4(S:0-1)|1-00:00:00
@@ -42,11 +43,12 @@ def test_a_profile_is_found_by_its_name_alone(name):
 
 
 @pytest.mark.parametrize(("name", "gpus"), [("slurm-gpu", 1), ("local-gpu", 1), ("slurm-cpu", None)])
-def test_training_jobs_have_one_gpu_and_no_other_has(name, gpus):
+def test_jobs_that_train_or_ask_links_have_one_gpu_and_no_other_has(name, gpus):
     settings = profile(name)
     assert {rule: asked.get("gpu") for rule, asked in settings["set-resources"].items()} == dict.fromkeys(
-        TRAINING, gpus
+        ON_DEVICE, gpus
     )
+    assert len({str(asked) for asked in settings["set-resources"].values()}) == 1
     assert "gpu" not in settings.get("default-resources", {})
 
 
@@ -72,6 +74,9 @@ def test_only_what_takes_long_queues():
         blocks = re.split(r"^ *rule\b ?", path.read_text(), flags=re.MULTILINE)[1:]
         rules |= {block.partition(":")[0] or f"page of {path.name}": block for block in blocks}
     assert {name for name, block in rules.items() if "localrule: True" not in block} == QUEUED
+    scripts = {name: re.search(r'"\.\./scripts/(\w+\.py)"', rules[name]) for name in QUEUED}
+    texts = {name: (ROOT / "workflow/scripts" / found[1]).read_text() for name, found in scripts.items() if found}
+    assert {name for name, text in texts.items() if "compute" in text} == ON_DEVICE
 
 
 @pytest.mark.slow

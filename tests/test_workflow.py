@@ -182,7 +182,7 @@ def test_a_table_of_trials_is_made_by_the_configuration_that_names_it(finished_c
     wrong = run_snakemake(finished_copy, "--dry-run", f"{tables}/frozen.csv", named["mine"])
     assert wrong.returncode != 0 and "frozen.csv" in wrong.stdout
     wrong = run_snakemake(finished_copy, "--dry-run", "all", named["summary"])
-    assert wrong.returncode != 0 and "tables.trials: 'summary' is the name of another table" in wrong.stdout
+    assert wrong.returncode != 0 and "tables.trials: 'summary' is the name of another figure or table" in wrong.stdout
     done = run_snakemake(finished_copy, f"{tables}/steps.csv", named["steps"])
     assert done.returncode == 0 and planned(done.stdout) == {"ablation": 1}, done.stdout
     steps = pd.read_csv(finished_copy / tables / "steps.csv")

@@ -230,6 +230,12 @@ def weight_contents(wildcards):
     return {path: content(path) for path in encoder_weights(wildcards)}
 
 
+def own_contents(wildcards):
+    """What the user's own files that a run of stage II reads hold, by path: its weights, and its channel trace."""
+    trace = channel_trace(wildcards)
+    return weight_contents(wildcards) | ({trace: content(trace)} if trace else {})
+
+
 def remote_file(wildcards):
     """The name in `data.download` of a file to download. Its addresses are no parameter: a further one fetches nothing.
 

@@ -31,6 +31,11 @@ def evaluated_traces(wildcards):
     return sorted({channel.snr_trace for channel in channels if channel.snr_trace})
 
 
+def evaluated_contents(wildcards):
+    """What the channel traces of an evaluation's conditions hold, by path."""
+    return {path: content(path) for path in evaluated_traces(wildcards)}
+
+
 def evaluation_job(wildcards):
     """The conditions of an evaluation, as a method takes them."""
     return jobs.evaluation_job(CONFIG, wildcards.evaluation, wildcards.method).model_dump()
@@ -128,7 +133,7 @@ if CONFIG.evaluations:
             checksums=checksums(SCENES, SPLITS),
             systems=ancient(evaluated_systems),
             provenance=evaluated_provenance,  # has the systems' checksums
-            traces=evaluated_traces,
+            traces=ancient(evaluated_traces),
             code=evaluation_code,
         output:
             f"{EVALUATION}.csv",
@@ -142,6 +147,8 @@ if CONFIG.evaluations:
             "../../envs/semcom.yaml"
         threads: CONFIG.compute.threads
         params:
+            # No parameter of those that ask along none: a further one would run every finished evaluation again.
+            **({"traces": evaluated_contents} if any(not use.trains for use in CONFIG.traces()) else {}),
             job=evaluation_job,
             modalities=lambda wildcards: CONFIG.modalities_of(wildcards.method),
         message:
@@ -153,7 +160,8 @@ if CONFIG.evaluations:
         """An evaluation of all methods and seeds as one tidy table, and its summary over the seeds."""
         input:
             parts=evaluation_parts,
-            counts=f"{RESULTS}/data/class_counts.csv",
+            splits=SPLITS,
+            checksums=checksums(SPLITS),
             code=sources("semcom.analysis.evaluations", script="evaluation_table.py"),
         output:
             table=f"{TABLES}/{{evaluation}}.csv",
@@ -176,7 +184,8 @@ if CONFIG.evaluations:
         """The figure of an evaluation."""
         input:
             table=f"{TABLES}/{{evaluation}}.csv",
-            counts=f"{RESULTS}/data/class_counts.csv",
+            splits=SPLITS,
+            checksums=checksums(SPLITS),
             code=sources("semcom.analysis.evaluations", "semcom.figures.evaluations", script="evaluation_figure.py"),
         output:
             f"{FIGURES}/{{evaluation}}.pdf",
@@ -193,7 +202,7 @@ if CONFIG.evaluations:
             ),
             f"{FIGURES}/{{evaluation}}.png",
         log:
-            f"{RESULTS}/logs/evaluations/{{evaluation}}_figure.log",
+            f"{RESULTS}/logs/evaluations/figures/{{evaluation}}.log",
         wildcard_constraints:
             evaluation="|".join(CONFIG.evaluations),
         localrule: True

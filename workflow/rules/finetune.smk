@@ -9,7 +9,7 @@ rule finetune:
         encoders=ancient(pretrained_encoders),
         checksums=run_checksums,
         weights=ancient(encoder_weights),
-        trace=channel_trace,
+        trace=ancient(channel_trace),
         code=finetune_code,
     output:
         **({"system": f"{FINETUNE}/system.safetensors"} if CONFIG.keep_systems else {}),
@@ -27,7 +27,7 @@ rule finetune:
     threads: CONFIG.compute.threads
     params:
         job=finetune_job,
-        weights=weight_contents,
+        contents=own_contents,
         checkpoint=paths.checkpoint(CONFIG.experiment, Stage.FINETUNE),
         earlier=paths.earlier(CONFIG.experiment),
     message:

@@ -33,11 +33,6 @@ for name in CONFIG.baselines:
     }
 ARTEFACTS = [f"{RESULTS}/{file}" for file in [*artefacts.files(CONFIG), "config.yaml", "data/class_counts.csv"]]
 ARTEFACTS.append(EXPLORER)
-if CONFIG.tables.trials in {Path(file).stem for file in ARTEFACTS}:
-    refuse(
-        f"{os.path.relpath(FILE)}: tables.trials: '{CONFIG.tables.trials}' is the name of another table or figure; take a "
-        "new one"
-    )
 
 NOT_NAMED = "SEMCOM_NOT_NAMED"  # tells the second Snakemake, which reads the same rules, what the first page says
 if NOT_NAMED in os.environ:

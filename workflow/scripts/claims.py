@@ -1,9 +1,7 @@
 """Glue: the paper's claims."""
 
-import pandas as pd
-
 from semcom.analysis.claims import claim_tests, claim_verdicts
-from semcom.analysis.records import collect_round_steps, collect_rounds, collect_steps, write_csv
+from semcom.analysis.records import collect_round_steps, collect_rounds, collect_steps, read_table, write_csv
 from semcom.common.reporting import reported_to
 from semcom.config.sections import TableSettings
 
@@ -19,7 +17,7 @@ with reported_to(snakemake.log[0]):
         steps,
         settings,
         round_steps=round_steps,
-        overhead=pd.read_csv(overhead) if overhead else None,
+        overhead=read_table(overhead) if overhead else None,
         stage_one=snakemake.params.stage_one,
     )
     write_csv(tests, snakemake.output.tests)

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from semcom.analysis.costs import with_costs
-from semcom.analysis.records import collect_rounds, told_split
+from semcom.analysis.records import collect_rounds, read_table, told_split
 from semcom.common.reporting import reported_to
 from semcom.config.artefacts import FORMATS
 from semcom.config.sections import LedgerSettings
@@ -19,12 +17,12 @@ with reported_to(snakemake.log[0]):
     overhead = snakemake.input.get("overhead")
     costs = with_costs(
         rounds,
-        pd.read_csv(overhead) if overhead else None,
+        read_table(overhead) if overhead else None,
         snakemake.params.stage_one,
         symbols_per_s=symbol_rate(ledger.bandwidth_hz, ledger.roll_off),
     )
     split = told_split(rounds)
-    test_scenes = pd.read_csv(snakemake.input.counts)["test"]
+    test_scenes = read_table(snakemake.input.counts)["test"]
     folder = Path(snakemake.output[0]).parent
     for cost in snakemake.params.costs:
         figure = accuracy_figure(

@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from semcom.analysis.costs import with_costs
 from semcom.analysis.evaluations import collect_evaluations
-from semcom.analysis.records import collect_rounds, told_split
+from semcom.analysis.records import collect_rounds, read_table, told_split
 from semcom.common.files import write_text
 from semcom.common.reporting import reported_to
 from semcom.figures import explorer, explorer_tables
@@ -19,19 +17,19 @@ with reported_to(snakemake.log[0]):
     overhead = tables.get("overhead")
     costs = with_costs(
         rounds,
-        pd.read_csv(overhead) if overhead else None,
+        read_table(overhead) if overhead else None,
         given.stage_one,
         symbols_per_s=symbol_rate(given.ledger["bandwidth_hz"], given.ledger["roll_off"]),
     )
-    scenes = pd.read_csv(tables.counts)["test"]
-    sections = [explorer_tables.claims(pd.read_csv(path)) for path in tables.get("claims", [])]
+    scenes = read_table(tables.counts)["test"]
+    sections = [explorer_tables.claims(read_table(path)) for path in tables.get("claims", [])]
     sections += [
-        explorer_tables.summary(pd.read_csv(tables.summary), called),
-        explorer_tables.rounds_to_target(pd.read_csv(tables.rounds_to_target), called),
+        explorer_tables.summary(read_table(tables.summary), called),
+        explorer_tables.rounds_to_target(read_table(tables.rounds_to_target), called),
     ]
-    sections += [explorer_tables.claim_tests(pd.read_csv(path), called) for path in tables.get("claim_tests", [])]
-    sections += [explorer_tables.pretraining_overhead(pd.read_csv(overhead), called)] if overhead else []
-    sections.append(explorer_tables.per_class(pd.read_csv(tables.per_class), called))
+    sections += [explorer_tables.claim_tests(read_table(path), called) for path in tables.get("claim_tests", [])]
+    sections += [explorer_tables.pretraining_overhead(read_table(overhead), called)] if overhead else []
+    sections.append(explorer_tables.per_class(read_table(tables.per_class), called))
     parts = {name: Path(tables[name]).read_text(encoding="utf-8") for name in ("frame", "looks", "script")}
     page = explorer.page(
         explorer.Parts(**parts),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from semcom.analysis.records import MEASURED, RUN, by_method
+from semcom.analysis.records import MEASURED, RUN, by_method, read_table
 from semcom.analysis.statistics import t_interval
 from semcom.common.errors import InputError
 from semcom.common.reading import fault_of_surroundings
@@ -37,7 +37,7 @@ def collect_evaluations(paths: Iterable[str | Path], *, methods: Sequence[str]) 
     frames = []
     for path in map(Path, paths):
         try:
-            frame = pd.read_csv(path, dtype={"experiment": str, "method": str, "condition": str})
+            frame = read_table(path)
         except (OSError, ValueError) as error:
             raise fault_of_surroundings(path, error) or InputError(
                 f"{path}: not a table ({' '.join(str(error).split())}); evaluate again"
@@ -54,12 +54,22 @@ def collect_evaluations(paths: Iterable[str | Path], *, methods: Sequence[str]) 
     return by_method(table, key, methods).drop(columns="_condition")
 
 
+def scenes_by_split(path: str | Path) -> pd.DataFrame:
+    """Scenes of each class as runs see them: one row a class, a column a split.
+
+    Args:
+        path: `splits.csv`, which has one row a scene.
+    """
+    scenes = pd.read_csv(path, dtype={"class": str, "split": str}, keep_default_na=False)
+    return pd.crosstab(scenes["class"], scenes["split"])
+
+
 def summary(table: pd.DataFrame, counts: pd.DataFrame, *, methods: Sequence[str]) -> pd.DataFrame:
     """An evaluation over its seeds: one row a split, label fraction, trained SNR, tested SNR, condition and method.
 
     Args:
         table: of `collect_evaluations`.
-        counts: scenes of each class, a column a split, as `splits.class_counts`.
+        counts: of `scenes_by_split`.
         methods: in the order of the rows.
 
     Returns:

@@ -30,6 +30,7 @@ STEPS_STATUS = ["ok", "diverged"]
 _COORDINATES = ["snr_db", "tested_snr_db", "label_fraction", "x"]  # by which rows are found again: every digit counts
 _INTEGERS = ["seed", "round", "step", *LEDGER]
 _TEXT = ["experiment", "method", "split", "status"]
+_NAMES = [*_TEXT, "condition", "class", "trial", "like", "family", "line"]  # of rows in tables
 
 
 def collect_rounds(paths: Iterable[str | Path], *, methods: Sequence[str]) -> pd.DataFrame:
@@ -95,6 +96,16 @@ def told_split(rounds: pd.DataFrame) -> str:
         rounds: of `collect_rounds`.
     """
     return "test" if (rounds["split"] == "test").any() else "validation"
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """A table that `write_csv` wrote; NaN where it wrote nothing, and there alone: a name may be `None` or `NA`.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no table.
+    """
+    return pd.read_csv(path, dtype=dict.fromkeys(_NAMES, str), keep_default_na=False, na_values=[""])
 
 
 def write_csv(table: pd.DataFrame, path: str | Path) -> None:

@@ -13,9 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from semcom.analysis.provenance_table import provenance_table, write_provenance
+from semcom.analysis.records import read_table
 from semcom.common.errors import InputError
 from semcom.common.files import outside_fault
 from semcom.common.reporting import reported
@@ -134,7 +133,7 @@ def _kept(config: Config, folder: Path, remedy: str) -> list[Path]:
 def _check_tables(config: Config, folder: Path, files: Sequence[Path], remedy: str) -> None:
     """Tables that an earlier configuration left must not be kept beside the present one."""
     runs = [run for run in paths.runs(config) if run.stage is Stage.FINETUNE]
-    cells = pd.read_csv(folder / ROUNDS)[["method", "seed", "snr_db", "label_fraction"]].drop_duplicates()
+    cells = read_table(folder / ROUNDS)[["method", "seed", "snr_db", "label_fraction"]].drop_duplicates()
     found = {Run(Stage.FINETUNE, *cell) for cell in cells.itertuples(index=False, name=None)}
     for lacking, which in ((set(runs) - found, "lacks"), (found - set(runs), "has, beside those of config.yaml,")):
         if lacking:
@@ -144,7 +143,7 @@ def _check_tables(config: Config, folder: Path, files: Sequence[Path], remedy: s
     named = {"method": methods, "trial": methods, "seed": grid.seeds}
     named |= {"snr_db": grid.snr_db, "label_fraction": grid.label_fractions}
     for file in files:
-        table = pd.read_csv(file)
+        table = read_table(file)
         for column, values in named.items():
             others = set(table[column].dropna()) - set(values) if column in table else ()
             if others:

@@ -174,15 +174,7 @@ class Config(Settings):
                     f"figures.figure{number}_label_fraction: {fraction} is not one of grid.label_fractions {self.grid.label_fractions}; "
                     "add it there, or set the figure to null"
                 )
-        if self.tables.trials in figure_axes.TAKEN:
-            raise ValueError(
-                f"tables.trials: '{self.tables.trials}' is the name of another table or figure; take a new one"
-            )
-        if self.tables.trials in self.figures.accuracy_by:
-            raise ValueError(
-                f"figures.accuracy_by.{self.tables.trials}: is the name of tables.trials, which makes files of that name; "
-                "take a new one"
-            )
+        self._check_asked_names()
         if self.tables.trials and not self.data.validation_fraction:
             raise ValueError(
                 f"tables.trials: '{self.tables.trials}' compares settings on validation rooms, and "
@@ -231,6 +223,25 @@ class Config(Settings):
                     f"methods.{method}: differs from '{other}' by case alone, which not every file system tells apart; "
                     "take another name"
                 )
+
+    def _check_asked_names(self) -> None:
+        """No two of the tables and figures that are asked for by a name may be of one name, nor of one that rules give.
+
+        A file system may take `A` and `a` for one.
+        """
+        asked = [("tables.trials", [self.tables.trials])] if self.tables.trials else []
+        asked += [(f"figures.accuracy_by.{name}", [name]) for name in self.figures.accuracy_by]
+        for section, parts in (("evaluations", EVALUATION_PARTS), ("baselines", STUDY_PARTS)):
+            asked += [
+                (f"{section}.{name}", [name, *(name + part for part in parts)]) for name in getattr(self, section)
+            ]
+        owners: dict[str, str] = {}
+        for key, files in asked:
+            for file in files:
+                if file.lower() in figure_axes.TAKEN or file.lower() in owners:
+                    owner = f", of {owners[file.lower()]}" if file.lower() in owners else ""
+                    raise ValueError(f"{key}: '{file}' is the name of another figure or table{owner}; take a new one")
+                owners[file.lower()] = key
 
     def _check_reader(self) -> None:
         """The raw files and the modalities must be those of the reader."""
@@ -426,14 +437,6 @@ class Config(Settings):
     def _check_evaluation(self, name: str) -> None:
         """Every system must be able to take every condition."""
         where, evaluation = f"evaluations.{name}", self.evaluations[name]
-        for file in (name, *(name + part for part in EVALUATION_PARTS)):
-            taken = {
-                *figure_axes.TAKEN,
-                *self.figures.accuracy_by,
-                *(other for other in self.evaluations if other != name),
-            }
-            if file in taken:
-                raise ValueError(f"{where}: '{file}' is the name of another figure or table; take a new one")
         if not self.keep_systems:
             raise ValueError(f"{where}: needs the trained links; set keep_systems to true, or the evaluation to null")
         for method in evaluation.methods or []:
@@ -467,6 +470,27 @@ class Config(Settings):
                     )
         if evaluation.figure == "uses":
             self._check_uses(where, name)
+        if evaluation.figure == "map":
+            self._check_map(where, evaluation.methods or self.grid.methods)
+
+    def _check_map(self, where: str, methods: list[str]) -> None:
+        """A map has a panel a method that is trained at single SNRs, and in it at most one row of training over a range."""
+        rows: dict[str, str] = {}
+        for method in methods:
+            if self.finetune_settings(method).snr_range_db is None:
+                continue
+            family = self.family(method)
+            if family == method or family not in methods:
+                raise ValueError(
+                    f"{where}.figure: map has methods trained at each of grid.snr_db, and '{method}' is trained over a range "
+                    "(finetune.snr_range_db) and is `like` none of them; take curves, or ask one that it is like too"
+                )
+            if family in rows:
+                raise ValueError(
+                    f"{where}.methods: '{rows[family]}' and '{method}', both like '{family}', are trained over a range, and "
+                    "figure: map has one row for that; leave one of them out"
+                )
+            rows[family] = method
 
     def _check_uses(self, where: str, name: str) -> None:
         """Accuracy against channel uses needs one SNR of the whole link, and one method at each number of uses of a line."""
@@ -491,6 +515,11 @@ class Config(Settings):
                     )
             sending = [m for m in self.modalities_of(method) if m not in settings.silent]
             uses = len(sending) * _channel_uses(channel, self.encoder_settings(method).features)
+            if not uses:
+                raise ValueError(
+                    f"{where}.figure: uses has no place for 0 on its axis, and every device of method '{method}' is silent in "
+                    f"conditions.{condition}; leave the method out, or take conditions"
+                )
             line = lines.setdefault(self.family(method), {})
             if uses in line:
                 raise ValueError(
@@ -525,11 +554,6 @@ class Config(Settings):
     def _check_baselines(self, name: str) -> None:
         """Every scheme must exist, and find the classifiers that it needs, trained without noise."""
         where, study = f"baselines.{name}", self.baselines[name]
-        evaluated = [other + part for other in self.evaluations for part in ("", *EVALUATION_PARTS)]
-        taken = {*figure_axes.TAKEN, *self.figures.accuracy_by, *evaluated}
-        for file in (name, *(name + part for part in STUDY_PARTS)):
-            if file in taken or (file != name and file in self.baselines):
-                raise ValueError(f"{where}: '{file}' is the name of another figure or table; take a new one")
         self._check_baselines_need(where)
         asked = [*study.methods, *study.local.values(), *([study.server] if study.server else [])]
         for method in asked:

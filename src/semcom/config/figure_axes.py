@@ -17,7 +17,7 @@ from semcom.config.sections import AccuracyBySettings, GridSettings
 GRID_AXES = {"label_fraction": "label_fractions", "snr_db": "snr_db"}  # the axis, and its key under `grid:`
 TAKEN = (  # figures and tables that rules of their own make
     *(f"{figure}{cost}" for figure in ("figure4", "figure5") for cost in ("", "_channel_uses", "_bits", "_airtime")),
-    *("pretraining", "gradients", "contact_sheet", "confusion", "per_class"),
+    *("pretraining", "gradients", "contact_sheet", "confusion", "per_class", "class_counts"),
     *("rounds", "summary", "rounds_to_target", "pretraining_overhead", "claims", "claim_tests"),
 )
 
@@ -64,12 +64,10 @@ def accuracy_by(
         families: of each method of the grid, the entry that it goes back to by `like`.
 
     Raises:
-        ValueError: the name is another figure's; the axis is unknown, has a single value, or has one value twice on a
+        ValueError: the axis is unknown, has a single value, or has one value twice on a
             line; a method is not of the grid, or lacks the setting.
     """
     where = f"figures.accuracy_by.{name}"
-    if name.lower() in TAKEN:
-        raise ValueError(f"{where}: '{name}' is the name of another figure or table; take a new one")
     if asked.methods and asked.lines:
         raise ValueError(f"{where}: methods and lines both say what is shown; leave one of them out")
     chosen = asked.methods or [method for line in (asked.lines or {}).values() for method in line]

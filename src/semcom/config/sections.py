@@ -4,6 +4,7 @@ import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     AllowInfNan,
     BaseModel,
     BeforeValidator,
@@ -33,10 +34,24 @@ Label = Annotated[  # a line of text in a figure
 ]
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
+
+
+def _countable(snr_db: float) -> float:
+    """An SNR in dB, if a number holds the power that it stands for.
+
+    Raises:
+        ValueError: it is finite, and beyond 300.
+    """
+    if 300 < snr_db < math.inf:
+        raise ValueError(f"{snr_db:g} is above 300; take at most 300, or .inf for a link without noise")
+    return snr_db
+
+
 Decibels = Annotated[  # of an SNR; infinite without noise. Noise of 10^30 times the signal's power still is a float32
     float,
     AllowInfNan(),
     Field(ge=-300),
+    AfterValidator(_countable),
     BeforeValidator(lambda given: math.inf if given in ("inf", ".inf") else given),
 ]
 Offset = Annotated[float, Field(ge=-300, le=300)]  # in dB, of one device from the others
@@ -354,12 +369,10 @@ class EvaluationSettings(Settings):
             raise ValueError(f"figure: {self.figure} shows one condition; leave one under conditions, or take curves")
         return self
 
-    @field_validator("snr_db")
+    @field_validator("methods", "snr_db")
     @classmethod
-    def _distinct(cls, values: list[float] | None) -> list[float] | None:
-        if values is not None and len(set(values)) < len(values):
-            raise ValueError(f"lists a value twice: {values}")
-        return values
+    def _distinct(cls, values: list | None) -> list | None:
+        return distinct(values)
 
 
 class BaselinesSettings(Settings):

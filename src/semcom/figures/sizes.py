@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from semcom.analysis.records import read_table
 from semcom.common.errors import InputError
 from semcom.common.reading import fault_of_surroundings
 from semcom.config.experiment import Config
@@ -95,7 +96,7 @@ def read_experiment(folder: Path) -> tuple[Config, pd.DataFrame]:
         raise InputError(f"{folder}: is not the folder of a finished experiment; name one below results/")
     config = load_config(folder / "config.yaml")
     try:
-        summary = pd.read_csv(path)
+        summary = read_table(path)
     except FileNotFoundError:
         raise InputError(f"{path}: not found; run the experiment to its end first") from None
     except (OSError, ValueError) as error:
