@@ -772,6 +772,34 @@ def channel_uses() -> Iterator[str]:
     yield f"by {points(over[0])} points at 2 uses and by {points(over[1])} at 128"
 
 
+def label_question() -> Iterator[str]:
+    answers, verdicts = "rooms-label/tables/label.csv", "rooms-label/tables/label_verdict.csv"
+    rows = table(answers)
+    rows = rows[rows["split"] == "test"]
+
+    def accuracy(sender: str, snr_db: int, budget: int) -> str:
+        own = rows[(rows["sender"] == sender) & (rows["tested_snr_db"] == snr_db)]
+        own = own[(own["channel_uses"] <= budget) & (own["channel_uses"] > budget / 2)]
+        return points(own["accuracy"].mean()) if len(own) else ""
+
+    def gap(rival: str, snr_db: int, budget: int) -> str:
+        row = {"tested_snr_db": snr_db, "channel_uses": budget, "rival": rival}
+        ends = ("difference", "difference_ci95_low", "difference_ci95_high")
+        return with_interval(verdicts, *ends, forms=("+.1f", "+.1f"), **row)
+
+    ways = {"label": "coded label", "posterior": "posterior", "image": "image"}
+    for snr_db in (-10, 0, 10):
+        for sender, name in ways.items():
+            found = [accuracy(sender, snr_db, budget) for budget in (2, 8, 32, 128, 512, 2048)]
+            yield line(f"{snr_db} dB, {name}", *found)
+        for method in ("proposed", "supervised"):
+            found = [accuracy(f"{method}_k{budget}", snr_db, budget) for budget in (2, 8, 32)]
+            yield line(f"{snr_db} dB, features, {method}", *found, "", "", "")
+    for snr_db in (-10, 0, 10):
+        for rival, name in ways.items():
+            yield line(f"{snr_db} dB, {name}", *(gap(rival, snr_db, budget) for budget in (32, 512, 2048)))
+
+
 QUOTES: dict[str, Callable[[], Iterator[str]]] = {
     "README.md": readme,
     "docs/findings.md": findings,
@@ -781,6 +809,7 @@ QUOTES: dict[str, Callable[[], Iterator[str]]] = {
     "docs/questions/fading.md": fading,
     "docs/questions/silent-device.md": silent_device,
     "docs/questions/channel-uses.md": channel_uses,
+    "docs/questions/label.md": label_question,
     "config/studies/README.md": studies,
 }
 

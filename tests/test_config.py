@@ -45,6 +45,7 @@ KEPT = {  # an experiment in results/reference, and the configuration that made 
     "nyud2-small": "config/nyud2-small",
     "rooms": "config/demo",
     "rooms-uses": "config/questions/channel-uses",
+    "rooms-label": "config/questions/label",
     "nyud2-32": "config/studies/nyud2-32",
     "nyud2-32-long": "config/studies/nyud2-32-long",
     "nyud2-48": "config/studies/nyud2-48",

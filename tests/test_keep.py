@@ -24,6 +24,7 @@ FIRST_KEYS = LAST_KEYS | {"schedule.optimizer", "encoder.backbone", "encoder.opt
 LATER_THAN = {  # keys that the configuration has got since the runs; they had the one value that there was
     "rooms": LAST_KEYS,
     "rooms-uses": set(),
+    "rooms-label": set(),
     "nyud2-32-long": FIRST_KEYS | {"encoder.hidden"},
 } | dict.fromkeys(
     ["nyud2-small", "nyud2-small-unclipped", "nyud2-32", "nyud2-48"],
