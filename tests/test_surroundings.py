@@ -208,7 +208,7 @@ def test_a_temporary_folder_without_room_is_passed_over(checkout, tmp_path, monk
 @pytest.mark.slow
 def test_no_profile_of_the_users_reaches_the_snakemake_that_writes_the_report(finished_copy, tmp_path, monkeypatch):
     for path in (tmp_path / "own/profile.yaml", finished_copy / "profiles/default/profile.yaml"):
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("config: [experiment=elsewhere]\n")
     (finished_copy / "results/test/report.html").unlink()
     monkeypatch.setenv("SNAKEMAKE_PROFILE", str(tmp_path / "own"))

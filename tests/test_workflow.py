@@ -314,7 +314,7 @@ def refused(folder: Path, *arguments: str) -> str:
     """The one line with which Snakemake ends before it plans anything, whatever else it is told to print."""
     done = run_snakemake(folder, "-n", "--quiet=all", *arguments)
     assert done.returncode != 0
-    (line,) = done.stdout.splitlines()
+    (line,) = [said for said in done.stdout.splitlines() if not said.startswith("Using workflow specific profile")]
     return line
 
 

@@ -27,7 +27,7 @@ try:
 except FileNotFoundError:
     refuse("no folder for temporary files has room; set TMPDIR to one that has")
 if os.path.abspath(os.environ.get("TMPDIR", TEMPORARY)) != TEMPORARY:
-    os.environ["TMPDIR"] = TEMPORARY
+    os.environ.update(TMPDIR=TEMPORARY)
 
 # The rules run the package of their own checkout, whether or not one is installed. Rules that Snakemake has fetched for
 # a module, as from GitHub, have no checkout around them, and run the installed package.

@@ -118,7 +118,7 @@ rule html_report:
     params:
         python=PYTHON,  # its Snakemake need not be on the PATH
         snakefile=os.path.relpath(workflow.main_snakefile),
-        temporary=f"{RESULTS}/report",  # with this shell's number; moved when it is whole
+        temporary=lambda wildcards, output: os.path.splitext(output[0])[0],  # with this shell's number; moved when it is whole
         not_named=lambda wildcards: leftovers.told(CONFIG),
     message:
         "Write {output}"

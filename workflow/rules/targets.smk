@@ -25,5 +25,5 @@ def check_targets():
     for target in asked_for():
         if workflow.is_rule(target) or Path(target).is_file():
             continue
-        if not any(rule.is_producer(target) for rule in workflow.rules):
+        if not any(each.is_producer(target) for each in workflow.rules):
             refuse(explained(target, CONFIG, os.path.relpath(FILE), [rule.name for rule in plain], files))
