@@ -105,7 +105,7 @@ def png_scenes(folder: Path, counts: dict[str, int], names=("rgb", "depth")) -> 
             scene.mkdir(parents=True)
             for name in names:
                 shape, kind = ((4, 4), np.uint16) if name == "depth" else ((4, 4, 3), np.uint8)
-                image = random.integers(1, 256, shape).astype(kind)
+                image = random.integers(1, 256, shape).astype(kind) * kind(16 if name == "depth" else 1)  # to 4 m
                 Image.fromarray(image).save(scene / f"{name}.png")
     return folder
 

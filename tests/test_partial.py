@@ -1,5 +1,7 @@
 """Figures and tables of what is finished: on any part of a grid, and in the folder of a real run that lacks cells."""
 
+import hashlib
+import json
 import os
 import random
 import re
@@ -12,6 +14,7 @@ import pytest
 from conftest import ROOT, run_snakemake
 from semcom.analysis.records import write_csv
 from semcom.commands.partial import MISSING_COLUMNS, missing_runs, write_partial
+from semcom.common.checksums import write_checksum
 from semcom.common.errors import InputError
 from semcom.config import paths
 from semcom.config.loading import load_config
@@ -178,7 +181,7 @@ def test_a_run_with_missing_cells_shows_what_it_has_and_trains_nothing(finished_
     assert "Missing 1 of 3 runs: SimCLR." in svg_text(figures_folder / "pretraining.svg")
     missing = pd.read_csv(finished_copy / PARTIAL / "tables/missing.csv", keep_default_na=False)
     assert missing[["stage", "method", "state", "reason"]].to_numpy().tolist() == [
-        ["pretrain", "simclr", "waiting", ""],
+        ["pretrain", "simclr", "waiting", "has lost steps.csv; target `all` makes the run again"],
         ["finetune", "proposed", "failed", "no luck"],
         ["finetune", "simclr", "running", ""],
     ]
@@ -190,9 +193,15 @@ def test_a_run_with_missing_cells_shows_what_it_has_and_trains_nothing(finished_
 @pytest.mark.slow
 def test_a_run_that_fails_for_good_stops_no_other_and_the_rest_is_shown(finished_copy):
     encoders = folder(FIRST, finished_copy) / "encoders.pt"
-    times = encoders.stat().st_atime_ns, encoders.stat().st_mtime_ns
+    checksum, provenance = encoders.with_name("encoders.pt.sha256"), encoders.with_name("provenance.json")
+    times = {path: (path.stat().st_atime_ns, path.stat().st_mtime_ns) for path in (encoders, checksum, provenance)}
     encoders.write_bytes(encoders.read_bytes()[:1000])
-    os.utime(encoders, ns=times)
+    write_checksum(encoders)  # as if the run had written it so: else it is refused before any job
+    told = json.loads(provenance.read_text())
+    told["files"] |= {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (encoders, checksum)}
+    provenance.write_text(json.dumps(told))
+    for path, before in times.items():
+        os.utime(path, ns=before)
     other = Run(Stage.FINETUNE, "supervised", 0, 10, 0.5)
     for run in (CELL, other):
         shutil.rmtree(folder(run, finished_copy))

