@@ -800,6 +800,17 @@ def label_question() -> Iterator[str]:
             yield line(f"{snr_db} dB, {name}", *(gap(rival, snr_db, budget) for budget in (32, 512, 2048)))
 
 
+def snr_map() -> Iterator[str]:
+    rows = table("questions/snr-map/tables/snr_map.csv")
+    rows = rows[rows["split"] == "test"]
+    trained = sorted(rows["snr_db"].unique())
+    mean = rows.groupby(["method", "snr_db", "tested_snr_db"])["accuracy"].mean()
+    for method, label in METHODS.items():
+        yield line(f"{label}, trained at this SNR", *(points(mean[method, snr, snr]) for snr in trained))
+        yield line(f"{label}, trained at 20 dB", *(points(mean[method, 20, snr]) for snr in trained))
+        yield line(f"{label}, trained over the range", *(points(mean[f"{method}_range", trained[0], snr]) for snr in trained))
+
+
 QUOTES: dict[str, Callable[[], Iterator[str]]] = {
     "README.md": readme,
     "docs/findings.md": findings,
@@ -810,6 +821,7 @@ QUOTES: dict[str, Callable[[], Iterator[str]]] = {
     "docs/questions/silent-device.md": silent_device,
     "docs/questions/channel-uses.md": channel_uses,
     "docs/questions/label.md": label_question,
+    "docs/questions/snr-map.md": snr_map,
     "config/studies/README.md": studies,
 }
 
