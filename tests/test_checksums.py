@@ -94,7 +94,7 @@ def test_a_checksum_is_one_of_sha256sum(here):
         (lambda path: path.unlink(), "data.h5: cannot be read (No such file or directory)"),
         (
             lambda path: path.with_name("data.h5.sha256").write_text(""),
-            "data.h5.sha256: cannot be read (it is damaged); remove",
+            "data.h5.sha256: damaged, it has no checksum; move it away",
         ),
         (lambda path: path.with_name("data.h5.sha256").unlink(), "data.h5.sha256: cannot be read (No such file"),
     ],

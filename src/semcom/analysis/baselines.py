@@ -10,11 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from semcom.analysis.records import LEDGER
+from semcom.analysis.records import LEDGER, read_parts
 from semcom.analysis.statistics import t_interval
 from semcom.baselines.columns import COLUMNS, TRAINING_COLUMNS
-from semcom.common.errors import InputError
-from semcom.common.reading import fault_of_surroundings
 from semcom.common.spelling import spelled_number
 
 FEATURES = "features"
@@ -23,6 +21,7 @@ VERDICT_COLUMNS = [
     *(f"{side}{part}" for side in (FEATURES, "rival") for part in ("", "_channel_uses", "_accuracy", "_ci95_low", "_ci95_high")),
     "difference", "difference_ci95_low", "difference_ci95_high", "seeds", "verdict", "in_words",
 ]  # fmt: skip
+AGAIN = "answer again"
 TYPES = {"experiment": str, "sender": str, "tested_snr_db": float, "seed": int, **dict.fromkeys(LEDGER, float)}
 LEAST_SEEDS = 3  # for a verdict; the interval of two says little (t = 12.7)
 
@@ -37,7 +36,7 @@ def collect_baselines(paths: Iterable[str | Path], *, senders: Sequence[str]) ->
     Raises:
         InputError: a file cannot be read or lacks a column.
     """
-    table = _read(paths, COLUMNS)
+    table = read_parts(paths, COLUMNS, again=AGAIN, types=TYPES)
     rank = {sender: place for place, sender in enumerate(senders)}
     key = ["sender", "tested_snr_db", "channel_uses", "split", "seed"]
     by = table.sort_values(key, key=lambda column: column.map(rank) if column.name == "sender" else column)
@@ -59,7 +58,7 @@ def training_table(
         experiment, sender, part ("stage_1", apart from it "training"), tested_snr_db (blank where nothing depends on it), seeds,
         and the ledger's columns, in whole numbers, which may be beyond an int64 at the lowest SNRs.
     """
-    parts = [_read(schemes, TRAINING_COLUMNS).assign(part="training")]
+    parts = [read_parts(schemes, TRAINING_COLUMNS, again=AGAIN, types=TYPES).assign(part="training")]
     last = rounds.sort_values("round").groupby(["method", "seed"], sort=False).tail(1)
     for method in dict.fromkeys(rounds["method"]):
         if overhead is not None and method in stage_one:
@@ -146,19 +145,3 @@ def _compared(
         verdict = "features win" if low > 0 else "features lose" if high < 0 else "no difference shown"
         sentence = f"{where} {verdict}: {said[FEATURES]}, {said['rival']}; {interval} over {len(gap)} seeds."
     return row | {"verdict": verdict, "in_words": sentence}
-
-
-def _read(paths: Iterable[str | Path], columns: list[str]) -> pd.DataFrame:
-    frames = []
-    for path in map(Path, paths):
-        try:
-            frame = pd.read_csv(path, dtype=TYPES)
-        except (OSError, ValueError) as error:
-            raise fault_of_surroundings(path, error) or InputError(
-                f"{path}: not a table ({' '.join(str(error).split())}); answer again"
-            ) from None
-        missing = [column for column in columns if column not in frame]
-        if missing:
-            raise InputError(f"{path}: column {missing[0]} is missing; answer again")
-        frames.append(frame[columns])
-    return pd.concat(frames, ignore_index=True)

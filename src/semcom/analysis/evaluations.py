@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from semcom.analysis.records import MEASURED, RUN, by_method, read_table
+from semcom.analysis.records import MEASURED, RUN, by_method, read_parts
 from semcom.analysis.statistics import t_interval
-from semcom.common.errors import InputError
-from semcom.common.reading import fault_of_surroundings
 from semcom.config.experiment import MAJORITY
 
 CELL = [
@@ -34,20 +32,8 @@ def collect_evaluations(paths: Iterable[str | Path], *, methods: Sequence[str]) 
     Raises:
         InputError: a file cannot be read or lacks a column.
     """
-    frames = []
-    for path in map(Path, paths):
-        try:
-            frame = read_table(path)
-        except (OSError, ValueError) as error:
-            raise fault_of_surroundings(path, error) or InputError(
-                f"{path}: not a table ({' '.join(str(error).split())}); evaluate again"
-            ) from None
-        missing = [column for column in COLUMNS if column not in frame]
-        if missing:
-            raise InputError(f"{path}: column {missing[0]} is missing; evaluate again")
-        frames.append(frame[COLUMNS])
-    conditions = list(dict.fromkeys(condition for frame in frames for condition in frame["condition"]))
-    table = pd.concat(frames, ignore_index=True)
+    table = read_parts(paths, COLUMNS, again="evaluate again")
+    conditions = list(dict.fromkeys(table["condition"]))
     rank = {condition: position for position, condition in enumerate(conditions)}
     table = table.assign(_condition=table["condition"].map(rank))
     key = ["experiment", "method", "snr_db", "label_fraction", "seed", "_condition", "tested_snr_db", "split"]

@@ -4,7 +4,7 @@ Stage I leaves one `steps.csv` a run, stage II one `rounds.csv` (evaluations) an
 stage II is one method, SNR, label fraction and seed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +106,34 @@ def read_table(path: str | Path) -> pd.DataFrame:
         ValueError: it is no table.
     """
     return pd.read_csv(path, dtype=dict.fromkeys(_NAMES, str), keep_default_na=False, na_values=[""])
+
+
+def read_parts(
+    paths: Iterable[str | Path], columns: Sequence[str], *, again: str, types: Mapping[str, type] | None = None
+) -> pd.DataFrame:
+    """The given columns of several tables that `write_csv` wrote, one below the other.
+
+    Args:
+        paths: in any order.
+        again: what makes such a table anew, for the message.
+        types: of columns, which also a table without rows has then.
+
+    Raises:
+        InputError: a file cannot be read, is no table, or lacks a column.
+    """
+    frames = []
+    for path in map(Path, paths):
+        try:
+            frame = read_table(path)
+        except (OSError, ValueError) as error:
+            raise fault_of_surroundings(path, error) or InputError(
+                f"{path}: not a table ({' '.join(str(error).split())}); {again}"
+            ) from None
+        missing = [column for column in columns if column not in frame]
+        if missing:
+            raise InputError(f"{path}: column {missing[0]} is missing; {again}")
+        frames.append(frame[list(columns)].astype({name: types[name] for name in columns if name in (types or {})}))
+    return pd.concat(frames, ignore_index=True)
 
 
 def write_csv(table: pd.DataFrame, path: str | Path) -> None:

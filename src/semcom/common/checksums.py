@@ -16,6 +16,7 @@ from pathlib import Path
 
 from semcom.common.errors import InputError
 from semcom.common.files import write_text
+from semcom.common.reading import fault_of_surroundings
 
 SUFFIX = ".sha256"
 KEPT = Path(".snakemake/semcom_checksums.json")
@@ -78,7 +79,7 @@ def check_derived(files: Iterable[str | Path]) -> None:
         if _recorded(checksum) != found:
             raise InputError(
                 f"{file}: changed since this program wrote it ({checksum.name} has another SHA-256); put the file back that "
-                f"was there, or remove it, and the same command makes it again"
+                f"was there, or move it away, and the same command makes it again"
             )
 
 
@@ -96,7 +97,7 @@ def check_content(expected: Mapping[str, str]) -> None:
         if expected[path] != found:
             raise InputError(
                 f"{path}: its SHA-256 is not the one expected, {expected[path][:12]}...: it changed after this command began, or "
-                "is not the file of data.download; put the right file there, or remove it if it was downloaded, and run "
+                "is not the file of data.download; put the right file there, or move it away if it was downloaded, and run "
                 "the same command again"
             )
 
@@ -105,9 +106,8 @@ def _recorded(checksum: Path) -> str:
     try:
         return checksum.read_text().split()[0]
     except (OSError, ValueError, IndexError) as error:
-        reason = getattr(error, "strerror", None) or "it is damaged"
-        raise InputError(
-            f"{checksum}: cannot be read ({reason}); remove it, and the same command makes it again"
+        raise fault_of_surroundings(checksum, error) or InputError(
+            f"{checksum}: damaged, it has no checksum; move it away, and the same command makes it again"
         ) from None
 
 
@@ -116,7 +116,7 @@ def _digest(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise fault_of_surroundings(path, error) or error from None
 
 
 def _state(path: Path) -> list[int]:
@@ -124,7 +124,7 @@ def _state(path: Path) -> list[int]:
     try:
         found = path.stat()
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise fault_of_surroundings(path, error) or error from None
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 
@@ -138,7 +138,3 @@ def _read_kept() -> dict[str, list]:
     except (OSError, ValueError):
         return {}
     return kept if isinstance(kept, dict) else {}
-
-
-def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path}: cannot be read ({error.strerror}); see that it is there and that you may read it")

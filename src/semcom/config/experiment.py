@@ -4,7 +4,6 @@ The models of `sections.py` are the one source of keys, types and bounds; `refer
 table of docs/choices.md from them. Values live in the files alone, which `loading.py` reads.
 """
 
-import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from semcom.common import plugins
 from semcom.common.errors import InputError
 from semcom.common.settings import Settings, from_paper, ours, validated
 from semcom.common.spelling import spelled_number
-from semcom.config import figure_axes
+from semcom.config import channel_counts, figure_axes, questions
 from semcom.config.merging import merged
 from semcom.config.sections import (
     AugmentationSettings,
@@ -59,7 +58,6 @@ RESERVED = {  # folders below results/ that are of no experiment
     "compared": "experiments side by side",
     "png-rooms": "the built-in rooms as a folder of images",
 }
-LONGEST_WORD_BITS = 16  # log2 of the channel uses of an inference that are simulated
 STUDY_PARTS = ("_verdict", "_training")  # further tables of each of `baselines:`
 PROPOSED = "proposed"  # the method that the paper's claims are about
 BASELINE = "supervised"  # the method that they, and ratios in the tables, refer to
@@ -201,9 +199,9 @@ class Config(Settings):
         self._check_batches()
         self._check_labels()
         for name in self.evaluations:
-            self._check_evaluation(name)
+            questions.check_evaluation(self, name)
         for name in self.baselines:
-            self._check_baselines(name)
+            questions.check_baselines(self, name)
         for name in self.figures.accuracy_by:
             self.accuracy_by(name)
         return self
@@ -275,7 +273,7 @@ class Config(Settings):
                 raise ValueError(f"modalities: '{modality}' is not one of reader '{data.reader}'{hint}")
 
     def _check_encoder(self, method: str) -> None:
-        where, encoder = self._where(method, "encoder"), self.encoder_settings(method)
+        where, encoder = self.where(method, "encoder"), self.encoder_settings(method)
         for modality in encoder.weights:
             if modality not in self.modalities:
                 hint = plugins.did_you_mean(modality, self.modalities)
@@ -284,13 +282,13 @@ class Config(Settings):
         group = getattr(plugins.load("semcom.link.modulation", modulation), "FEATURES_MULTIPLE_OF", 1)
         if encoder.features % group:
             raise ValueError(
-                f"{where}.features: {encoder.features} is no multiple of {group}, as {self._where(method, 'channel')}."
+                f"{where}.features: {encoder.features} is no multiple of {group}, as {self.where(method, 'channel')}."
                 f"modulation '{modulation}' needs; take {encoder.features - encoder.features % group + group}, or "
                 "another modulation"
             )
 
     def _check_backbone(self, method: str) -> None:
-        where, encoder = self._where(method, "encoder"), self.encoder_settings(method)
+        where, encoder = self.where(method, "encoder"), self.encoder_settings(method)
         try:
             backbone = plugins.load("semcom.models.backbones", encoder.backbone, BACKBONE_OFFERS)
         except InputError as error:
@@ -305,12 +303,12 @@ class Config(Settings):
         crop_size = self.augmentation_settings(method).crop_size
         if crop_size < least:
             raise ValueError(
-                f"{self._where(method, 'augmentation')}.crop_size: {crop_size} is below the {least} pixels that backbone "
+                f"{self.where(method, 'augmentation')}.crop_size: {crop_size} is below the {least} pixels that backbone "
                 f"{encoder.backbone} needs; raise it, or take another {where}.backbone"
             )
 
     def _check_channel(self, method: str) -> None:
-        where = self._where(method, "channel")
+        where = self.where(method, "channel")
         for modality in self.channel_settings(method).snr_offset_db:
             if modality not in self.modalities:
                 hint = plugins.did_you_mean(modality, self.modalities)
@@ -348,7 +346,7 @@ class Config(Settings):
         crop_size = self.augmentation_settings(method).crop_size
         if crop_size > self.data.image_size:
             raise ValueError(
-                f"{self._where(method, 'augmentation')}.crop_size: {crop_size} exceeds data.image_size "
+                f"{self.where(method, 'augmentation')}.crop_size: {crop_size} exceeds data.image_size "
                 f"{self.data.image_size}, of which it is a crop; lower it, or raise the other"
             )
 
@@ -362,7 +360,7 @@ class Config(Settings):
             raise ValueError(
                 f"{where}: '{source}' has no stage I of its own; name a method that has a loss and keeps it"
             )
-        for section, ours, theirs in (
+        for section, mine, theirs in (
             ("encoder", self.encoder_settings(method), self.encoder_settings(source)),
             ("pretrain", self.pretrain_settings(method), self.pretrain_settings(source)),
             ("augmentation.pretrain", *(self.augmentation_settings(m).pretrain for m in (method, source))),
@@ -370,7 +368,7 @@ class Config(Settings):
             ("options", self.loss_options(method), self.loss_options(source)),
             ("projector", self.methods[method].projector, self.methods[source].projector),
         ):
-            if ours is not None and ours != theirs:
+            if mine is not None and mine != theirs:
                 raise ValueError(
                     f"{where}: stage I of '{source}' has another `{section}` than this method; leave out what differs, "
                     "or leave pretrained_by out for a stage I of its own"
@@ -383,7 +381,7 @@ class Config(Settings):
                     "method `modalities` among them, or leave pretrained_by out for a stage I of its own"
                 )
 
-    def _where(self, method: str, section: str) -> str:
+    def where(self, method: str, section: str) -> str:
         """The key a value of a section comes from: the method's own override of it, or the section."""
         return f"methods.{method}.{section}" if getattr(self.methods[method], section) else section
 
@@ -422,10 +420,10 @@ class Config(Settings):
         """A trace takes the place of every other SNR of a method's training."""
         if self.channel_settings(method).snr_trace is None:
             return
-        where = f"{self._where(method, 'channel')}.snr_trace"
+        where = f"{self.where(method, 'channel')}.snr_trace"
         if self.finetune_settings(method).snr_range_db is not None:
             raise ValueError(
-                f"{where}: gives method '{method}' its SNR in training, and so does {self._where(method, 'finetune')}."
+                f"{where}: gives method '{method}' its SNR in training, and so does {self.where(method, 'finetune')}."
                 "snr_range_db; set one of them to null"
             )
         if len(self.grid.snr_db) > 1:
@@ -434,239 +432,10 @@ class Config(Settings):
                 f"{self.grid.snr_db}; leave one there"
             )
 
-    def _check_evaluation(self, name: str) -> None:
-        """Every system must be able to take every condition."""
-        where, evaluation = f"evaluations.{name}", self.evaluations[name]
-        if not self.keep_systems:
-            raise ValueError(f"{where}: needs the trained links; set keep_systems to true, or the evaluation to null")
-        for method in evaluation.methods or []:
-            if method not in self.grid.methods:
-                hint = plugins.did_you_mean(method, self.grid.methods)
-                raise ValueError(f"{where}.methods: '{method}' is not one of grid.methods{hint}")
-        called: dict[str, str] = {}
-        for condition, settings in evaluation.conditions.items():
-            at = f"{where}.conditions.{condition}"
-            label = self.condition_labels(name)[condition]
-            if label in called:
-                raise ValueError(
-                    f"{at}.label: '{label}' is also what '{called[label]}' is called; name one of them otherwise"
-                )
-            called[label] = condition
-            for modality in settings.silent:
-                if modality not in self.modalities:
-                    hint = plugins.did_you_mean(modality, self.modalities)
-                    raise ValueError(f"{at}.silent: '{modality}' is not one of modalities{hint}")
-                if not any(modality in self.modalities_of(m) for m in evaluation.methods or self.grid.methods):
-                    raise ValueError(
-                        f"{at}.silent: none of the methods asked has '{modality}'; leave it out, or ask one that has it"
-                    )
-            for method in evaluation.methods or self.grid.methods:
-                channel = self.condition_channel(name, condition, method)
-                self._check_condition(at, method, channel)
-                if channel.snr_trace is not None and evaluation.figure in ("curves", "map"):
-                    raise ValueError(
-                        f"{where}.figure: {evaluation.figure} is over the SNR at test, and method '{method}' goes along a "
-                        f"trace in condition '{condition}'; take conditions, or set its channel.snr_trace to null"
-                    )
-        if evaluation.figure == "uses":
-            self._check_uses(where, name)
-        if evaluation.figure == "map":
-            self._check_map(where, evaluation.methods or self.grid.methods)
-
-    def _check_map(self, where: str, methods: list[str]) -> None:
-        """A map has a panel a method that is trained at single SNRs, and in it at most one row of training over a range."""
-        rows: dict[str, str] = {}
-        for method in methods:
-            if self.finetune_settings(method).snr_range_db is None:
-                continue
-            family = self.family(method)
-            if family == method or family not in methods:
-                raise ValueError(
-                    f"{where}.figure: map has methods trained at each of grid.snr_db, and '{method}' is trained over a range "
-                    "(finetune.snr_range_db) and is `like` none of them; take curves, or ask one that it is like too"
-                )
-            if family in rows:
-                raise ValueError(
-                    f"{where}.methods: '{rows[family]}' and '{method}', both like '{family}', are trained over a range, and "
-                    "figure: map has one row for that; leave one of them out"
-                )
-            rows[family] = method
-
-    def _check_uses(self, where: str, name: str) -> None:
-        """Accuracy against channel uses needs one SNR of the whole link, and one method at each number of uses of a line."""
-        evaluation = self.evaluations[name]
-        ((condition, settings),) = evaluation.conditions.items()
-        if len(self.grid.snr_db) > 1:
-            raise ValueError(
-                f"{where}.figure: uses shows links of one training, and grid.snr_db has {len(self.grid.snr_db)}; leave one "
-                "of them, or take map"
-            )
-        lines: dict[str, dict[int, str]] = {}
-        for method in evaluation.methods or self.grid.methods:
-            channel = self.condition_channel(name, condition, method)
-            for key, given in (
-                ("snr_offset_db", any(channel.snr_offset_db.values())),
-                ("snr_trace", channel.snr_trace),
-            ):
-                if given:
-                    raise ValueError(
-                        f"{where}.figure: uses draws what the channel carries at one SNR, and channel.{key} gives others; "
-                        f"leave it out in conditions.{condition}, or take conditions"
-                    )
-            sending = [m for m in self.modalities_of(method) if m not in settings.silent]
-            uses = len(sending) * _channel_uses(channel, self.encoder_settings(method).features)
-            if not uses:
-                raise ValueError(
-                    f"{where}.figure: uses has no place for 0 on its axis, and every device of method '{method}' is silent in "
-                    f"conditions.{condition}; leave the method out, or take conditions"
-                )
-            line = lines.setdefault(self.family(method), {})
-            if uses in line:
-                raise ValueError(
-                    f"{where}.methods: '{line[uses]}' and '{method}', both like '{self.family(method)}', take {uses} channel "
-                    "uses; leave one of them out"
-                )
-            line[uses] = method
-        if len({uses for line in lines.values() for uses in line}) < 2:
-            raise ValueError(
-                f"{where}.figure: uses has a single number of channel uses; give methods of other encoder.features, or take "
-                "curves"
-            )
-
-    def _check_condition(self, at: str, method: str, channel: ChannelSettings) -> None:
-        features = self.encoder_settings(method).features
-        for modality in channel.snr_offset_db:
-            if modality not in self.modalities:
-                hint = plugins.did_you_mean(modality, self.modalities)
-                raise ValueError(f"{at}.channel.snr_offset_db: '{modality}' is not one of modalities{hint}")
-        trained, tested = (_received_values(c, features) for c in (self.channel_settings(method), channel))
-        if trained != tested:
-            raise ValueError(
-                f"{at}.channel.modulation: '{channel.modulation.name}' gives the decoder {tested} values a device, and "
-                f"method '{method}' is trained with {trained}; take another, or leave the method out by `methods`"
-            )
-
     def condition_labels(self, evaluation: str) -> dict[str, str]:
         """What figures call the conditions of an evaluation."""
         conditions = self.evaluations[evaluation].conditions
         return {name: condition.label or name.replace("_", " ").capitalize() for name, condition in conditions.items()}
-
-    def _check_baselines(self, name: str) -> None:
-        """Every scheme must exist, and find the classifiers that it needs, trained without noise."""
-        where, study = f"baselines.{name}", self.baselines[name]
-        self._check_baselines_need(where)
-        asked = [*study.methods, *study.local.values(), *([study.server] if study.server else [])]
-        for method in asked:
-            if method not in self.grid.methods:
-                hint = plugins.did_you_mean(method, self.grid.methods)
-                raise ValueError(f"{where}: '{method}' is not one of grid.methods{hint}")
-        # A figure's line of features is called by the entry that its methods go back to.
-        for method in dict.fromkeys([*asked, *map(self.family, study.methods)]):
-            if method in (scheme.name for scheme in study.schemes):
-                raise ValueError(
-                    f"{where}: '{method}' is a scheme and a method, which its tables could not tell apart; rename "
-                    f"methods.{method}"
-                )
-        for modality in study.local:
-            if modality not in self.modalities:
-                hint = plugins.did_you_mean(modality, self.modalities)
-                raise ValueError(f"{where}.local: '{modality}' is not one of modalities{hint}")
-        schemes = {s.name: plugins.load("semcom.baselines.schemes", s.name) for s in self.baseline_schemes(name)}
-        called = {scheme.LABEL: scheme_name for scheme_name, scheme in schemes.items()}
-        for method in dict.fromkeys([*study.methods, *map(self.family, study.methods)]):
-            if self.label(method) in called:
-                raise ValueError(
-                    f"methods.{method}.label: '{self.label(method)}' is also what scheme '{called[self.label(method)]}' of "
-                    f"{where} is called; name the method otherwise"
-                )
-        needs = {scheme.NEEDS: scheme_name for scheme_name, scheme in schemes.items()}
-        if "local" in needs:
-            for modality in self.modalities:
-                if modality not in study.local or self.modalities_of(study.local[modality]) != [modality]:
-                    raise ValueError(
-                        f"{where}.local: scheme '{needs['local']}' needs a classifier of {modality} alone; name a method whose "
-                        f"`modalities` is [{modality}] as {modality}"
-                    )
-        if "server" in needs and (
-            study.server is None or set(self.modalities_of(study.server)) != set(self.modalities)
-        ):
-            raise ValueError(
-                f"{where}.server: scheme '{needs['server']}' needs a classifier of all modalities; name a method of them"
-            )
-        for modality, method in study.local.items():
-            self._check_trained_without_noise(f"{where}.local.{modality}", method)
-        if study.server is not None:
-            self._check_trained_without_noise(f"{where}.server", study.server)
-        for method in study.methods:
-            own = self.channel_settings(method)
-            if own.snr_trace is not None:
-                raise ValueError(
-                    f"{where}.methods: '{method}' is trained along a trace, {self._where(method, 'channel')}.snr_trace, and "
-                    "the study is over SNRs of its own; leave the method out"
-                )
-            for part in ("fading", "estimation", "equalizer", "snr_offset_db"):
-                if getattr(own, part) != getattr(self.shared_channel(), part):
-                    raise ValueError(
-                        f"{where}.methods: '{method}' has another channel.{part} than the schemes, which take that of "
-                        "`channel:`; set it there, or leave the method out"
-                    )
-        for uses in study.channel_uses:
-            if math.log2(uses) > LONGEST_WORD_BITS:
-                raise ValueError(f"{where}.channel_uses: {uses} is more than {2**LONGEST_WORD_BITS}; lower it")
-
-    def _check_trained_without_noise(self, where: str, method: str) -> None:
-        """A classifier of a device or of the server sees features that crossed no air."""
-        channel = self.channel_settings(method)
-        at, training = self._where(method, "channel"), self._where(method, "finetune")
-        for wrong, what, remedy in (
-            (
-                self.finetune_settings(method).snr_range_db is not None,
-                f"draws its SNR from {training}.snr_range_db",
-                f"set methods.{method}.finetune.snr_range_db to null",
-            ),
-            (
-                channel.snr_trace is not None,
-                f"goes along {at}.snr_trace",
-                f"set methods.{method}.channel.snr_trace to null",
-            ),
-            (
-                channel.estimation.name != "perfect",
-                f"has {at}.estimation '{channel.estimation.name}'",
-                f"set methods.{method}.channel.estimation to perfect",
-            ),
-            (
-                channel.fading.name != "awgn",
-                f"has {at}.fading '{channel.fading.name}'",
-                f"set methods.{method}.channel.fading to awgn",
-            ),
-        ):
-            if wrong:
-                raise ValueError(
-                    f"{where}: needs a classifier trained without noise and fading, and '{method}' {what}; {remedy}, or name "
-                    "another method"
-                )
-
-    def _check_baselines_need(self, where: str) -> None:
-        """What all baselines need of the rest of the configuration."""
-        for wrong, what in (
-            (not self.keep_systems, "needs the trained links; set keep_systems to true"),
-            (math.inf not in self.grid.snr_db, "needs classifiers trained without noise; add .inf to grid.snr_db"),
-            (
-                not self.data.validation_fraction,
-                "counts confusions on validation rooms, and data.validation_fraction is 0; raise it",
-            ),
-            (self.data.withhold_test, "is scored on test scenes, and data.withhold_test keeps them; set it to false"),
-            (
-                self.channel.snr_trace is not None,
-                "is over SNRs of its own, and channel.snr_trace is given; set it to null",
-            ),
-            (
-                self.channel.estimation.name != "perfect",
-                f"decodes with h known, and channel.estimation is '{self.channel.estimation.name}'; set it to perfect",
-            ),
-        ):
-            if wrong:
-                raise ValueError(f"{where}: {what}, or {where} to null")
 
     def baseline_schemes(self, name: str) -> list[BlockSettings]:
         """The schemes of a study of baselines, every option checked.
@@ -763,7 +532,7 @@ class Config(Settings):
                 found.setdefault((where, path), use).methods.append(method)
 
         for method in self.grid.methods:
-            note(self._where(method, "channel"), method, self.channel_settings(method), trains=True)
+            note(self.where(method, "channel"), method, self.channel_settings(method), trains=True)
         for name, evaluation in self.evaluations.items():
             for condition in evaluation.conditions:
                 where = f"evaluations.{name}.conditions.{condition}.channel"
@@ -774,7 +543,7 @@ class Config(Settings):
     def weights(self) -> dict[str, tuple[str, str]]:
         """Files of weights that runs of the grid start from: by key of the configuration, a method and its file."""
         return {
-            f"{self._where(method, 'encoder')}.weights.{modality}": (method, path)
+            f"{self.where(method, 'encoder')}.weights.{modality}": (method, path)
             for method in self.grid.methods
             for modality, path in self.encoder_settings(method).weights.items()
         }
@@ -794,7 +563,7 @@ class Config(Settings):
 
     def pilots(self, method: str) -> int:
         """Channel uses that a device of a method spends on pilots with each block of features."""
-        return _pilots(self.channel_settings(method))
+        return channel_counts.pilots(self.channel_settings(method))
 
     def modalities_of(self, method: str) -> list[str]:
         """The devices of a method: its own, or all."""
@@ -894,7 +663,7 @@ class Config(Settings):
 
     def channel_settings(self, method: str) -> ChannelSettings:
         """`channel:` with the method's overrides, every option of its blocks checked."""
-        return self._with_blocks(self._where(method, "channel"), self._overridden("channel", method))
+        return self._with_blocks(self.where(method, "channel"), self._overridden("channel", method))
 
     def shared_channel(self) -> ChannelSettings:
         """`channel:` itself, every option of its blocks checked."""
@@ -908,23 +677,6 @@ class Config(Settings):
         settings = getattr(self, section)
         values = merged(settings.model_dump(), getattr(self.method(method), section))
         return validated(type(settings), values, f"methods.{method}.{section}")
-
-
-def _received_values(channel: ChannelSettings, features: int) -> int:
-    modulation = plugins.load("semcom.link.modulation", channel.modulation.name)
-    return modulation.received_values(features, modulation.Options(**channel.modulation.options))
-
-
-def _channel_uses(channel: ChannelSettings, features: int) -> int:
-    """Channel uses of one device and scene, pilots included."""
-    modulation = plugins.load("semcom.link.modulation", channel.modulation.name)
-    return modulation.channel_uses(features, modulation.Options(**channel.modulation.options)) + _pilots(channel)
-
-
-def _pilots(channel: ChannelSettings) -> int:
-    """Channel uses of one device and scene that are pilots."""
-    estimation = plugins.load("semcom.link.estimation", channel.estimation.name)
-    return estimation.channel_uses(estimation.Options(**channel.estimation.options))
 
 
 def _link_options() -> Iterator[tuple[str, str, list[str]]]:

@@ -112,7 +112,7 @@ def check_results(files: Iterable[str | Path]) -> None:
             if found != written[file.name]:
                 raise InputError(
                     f"{file}: changed since its run wrote it ({LAST_WRITTEN} has another SHA-256); put the file back that "
-                    "was there, or remove it, and the same command repeats the run"
+                    "was there, or move it away, and the same command repeats the run"
                 )
 
 
